@@ -1,0 +1,28 @@
+//! The messages and frames of dispatcher: bytes in, types out.
+//!
+//! Two wires are described here. Publishers send *messages* through a broker (a task, a control request, a piece
+//! of a longer message); the service and its workers exchange *frames* over a socket. Both are JSON.
+//!
+//! Nothing here does I/O, knows what time it is (time is an argument) or decides what a message is for.
+
+mod error;
+mod name;
+mod json;
+mod text;
+mod fields;
+mod message;
+mod same;
+mod control;
+mod chunk;
+mod frame;
+
+pub use chunk::{Assembled, Assembler, ChunkPart, ChunkStats, Partial, split};
+pub use control::{ControlRequest, to_ascii_json};
+pub use error::{DecodeError, Reason};
+pub use frame::{
+    Done, FrameError, FrameReader, MAX_FRAME, Outcome, Ready, RunHead, TaskError, WORKER_PROTOCOL, WorkerFrame,
+    write_cancel, write_reply, write_run, write_stop,
+};
+pub use json::{MAX_DEPTH, MAX_KEYS};
+pub use message::{Decoded, MAX_MESSAGE, MAX_SECONDS, OnDuplicate, TaskMessage, decode};
+pub use name::{MAX_NAME, NameError, check_name, has_dunder_part, is_lambda};

@@ -1,0 +1,126 @@
+//! JSON string literals as the text they mean.
+//!
+//! Python lets a lone surrogate stand in a text; UTF-8 cannot. Comparison therefore works on UTF-16-like code
+//! units in WTF-8 bytes, where a lone surrogate has its three bytes and a pair is one character.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+/// The bytes of a literal (quotes included in `literal`), unescaped; a lone surrogate becomes its three WTF-8
+/// bytes. Borrowed when nothing is escaped. The literal must have passed the scanner.
+pub(crate) fn unescape(literal: &str) -> Cow<'_, [u8]> {
+    let inner = &literal.as_bytes()[1..literal.len() - 1];
+    if !inner.contains(&b'\\') {
+        return Cow::Borrowed(inner);
+    }
+    let mut out = Vec::with_capacity(inner.len());
+    let mut at = 0;
+    while at < inner.len() {
+        if inner[at] != b'\\' {
+            out.push(inner[at]);
+            at += 1;
+        } else if inner[at + 1] == b'u' {
+            at += unicode(&inner[at..], &mut out);
+        } else {
+            out.push(plain(inner[at + 1]));
+            at += 2;
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// The literal as Rust text; `None` when it holds a lone surrogate.
+pub(crate) fn text(literal: &str) -> Option<Cow<'_, str>> {
+    match unescape(literal) {
+        Cow::Borrowed(bytes) => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
+        Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
+    }
+}
+
+fn plain(escaped: u8) -> u8 {
+    match escaped {
+        b'b' => 0x08,
+        b'f' => 0x0c,
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b't' => b'\t',
+        other => other,
+    }
+}
+
+/// Reads `\uXXXX`, or a pair of them; gives the bytes read.
+fn unicode(from: &[u8], out: &mut Vec<u8>) -> usize {
+    let high = unit(from);
+    if (0xd800..0xdc00).contains(&high) && from.len() >= 12 && from[6] == b'\\' && from[7] == b'u' {
+        let low = unit(&from[6..]);
+        if (0xdc00..0xe000).contains(&low) {
+            push(0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00), out);
+            return 12;
+        }
+    }
+    push(high, out);
+    6
+}
+
+fn unit(escape: &[u8]) -> u32 {
+    escape[2..6].iter().fold(0, |value, digit| value * 16 + char::from(*digit).to_digit(16).unwrap_or(0))
+}
+
+fn push(code: u32, out: &mut Vec<u8>) {
+    match char::from_u32(code) {
+        Some(character) => out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
+        // A lone surrogate, in the three bytes that UTF-8's pattern gives it.
+        None => out.extend_from_slice(&[
+            0xe0 | (code >> 12) as u8,
+            0x80 | (code >> 6 & 0x3f) as u8,
+            0x80 | (code & 0x3f) as u8,
+        ]),
+    }
+}
+
+/// Writes a text as a JSON literal in ASCII, as Python's `json.dumps` does.
+pub(crate) fn write(text: &str, out: &mut String) {
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            ' '..='~' => out.push(character),
+            _ => {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    // Writing to a String cannot fail.
+                    let _ = write!(out, "\\u{unit:04x}");
+                }
+            }
+        }
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_without_escapes_is_borrowed() {
+        assert!(matches!(unescape(r#""plain ü""#), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn every_escape_means_its_character() {
+        let read = text(r#""\"\\\/\b\f\n\r\tA\u00e4\ud83d\ude00""#).unwrap();
+        assert_eq!(read, "\"\\/\u{8}\u{c}\n\r\tAä😀");
+    }
+
+    #[test]
+    fn a_lone_surrogate_is_no_text_but_still_has_bytes() {
+        assert_eq!(text(r#""\ud83d""#), None);
+        assert_eq!(unescape(r#""\ud83d""#).as_ref(), [0xed, 0xa0, 0xbd]);
+        assert_ne!(unescape(r#""\ud83d""#), unescape(r#""\ud83e""#));
+    }
+}

@@ -1,0 +1,188 @@
+//! The one task that touches the engine.
+//!
+//! Waits for news, a delivery or the wakeup; hands it in; carries out what the engine asks for. It awaits in
+//! its `select!` and nowhere else, so nothing outside can make the engine wait. Decides nothing itself.
+
+mod effects;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use dispatcher_broker::{Broker, FromBroker};
+use dispatcher_engine::{BrokerId, Engine, Input, Source, WorkerId};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Sleep, sleep_until};
+use tracing::{info, warn};
+
+use crate::control::{self, Service};
+use crate::events::Journal;
+use crate::inbox::Inbox;
+use crate::reply::Reply;
+use crate::worker::launch::Launcher;
+use crate::worker::{Outgoing, WorkerHandle};
+
+/// How much is taken from one channel before the other is looked at: news of workers and deliveries must not
+/// starve each other.
+const BATCH: usize = 64;
+
+/// Why the driver came to its end.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// Everything is stopped as it was asked for.
+    Stopped,
+    /// Something without which the service must not go on.
+    Fatal(String),
+}
+
+/// A broker as the driver holds it.
+pub(crate) struct BrokerLink {
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) replies: mpsc::Sender<Reply>,
+    /// Deliveries taken in, for the `producers` command.
+    pub(crate) produced: u64,
+    /// Sessions that were made anew.
+    pub(crate) recycled: u64,
+    pub(crate) since: Instant,
+}
+
+/// The engine's owner.
+pub(crate) struct Driver {
+    pub(crate) engine: Engine,
+    pub(crate) service: Service,
+    pub(crate) journal: Journal,
+    pub(crate) brokers: Vec<BrokerLink>,
+    pub(crate) workers: HashMap<WorkerId, WorkerHandle>,
+    pub(crate) launcher: Arc<Launcher>,
+    pub(crate) inbox: mpsc::Sender<Inbox>,
+    /// Tenders of workers; they end by themselves when their worker does.
+    pub(crate) tenders: JoinSet<()>,
+    pub(crate) end: Option<End>,
+}
+
+impl Driver {
+    /// Runs until the engine has nothing left to do after a stop, or something fatal happened.
+    pub(crate) async fn run(
+        mut self,
+        mut news: mpsc::Receiver<Inbox>,
+        mut deliveries: mpsc::Receiver<(u16, FromBroker)>,
+    ) -> End {
+        let wakeup = sleep_until(tokio::time::Instant::now());
+        tokio::pin!(wakeup);
+        let (mut heard, mut arrived) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
+        loop {
+            self.carry_out();
+            if let Some(end) = self.end.take() {
+                return end;
+            }
+            let armed = self.arm(wakeup.as_mut());
+            tokio::select! {
+                _ = news.recv_many(&mut heard, BATCH) => {}
+                _ = deliveries.recv_many(&mut arrived, BATCH) => {}
+                () = &mut wakeup, if armed => self.engine.handle(Input::Tick, Instant::now()),
+            }
+            // Whichever came first, the other gets its turn too.
+            take_more(&mut news, &mut heard);
+            take_more(&mut deliveries, &mut arrived);
+            for piece in heard.drain(..) {
+                self.hear(piece);
+            }
+            for (broker, what) in arrived.drain(..) {
+                self.deliver(broker, what);
+            }
+            while self.tenders.try_join_next().is_some() {}
+        }
+    }
+
+    /// Sets the timer to the engine's next wakeup; false when there is none.
+    fn arm(&self, mut wakeup: std::pin::Pin<&mut Sleep>) -> bool {
+        let Some(at) = self.engine.next_wakeup() else { return false };
+        let at = tokio::time::Instant::from_std(at);
+        if wakeup.deadline() != at {
+            wakeup.as_mut().reset(at);
+        }
+        true
+    }
+
+    fn hear(&mut self, news: Inbox) {
+        let now = Instant::now();
+        match news {
+            Inbox::Engine(input) => {
+                let gone = if let Input::WorkerExited { worker, .. } = &input { Some(*worker) } else { None };
+                self.engine.handle(input, now);
+                if let Some(worker) = gone {
+                    self.workers.remove(&worker);
+                }
+            }
+            Inbox::Spawned { worker, pid } => {
+                if let Some(handle) = self.workers.get_mut(&worker) {
+                    handle.pid = Some(pid);
+                }
+                self.engine.handle(Input::WorkerStarted { worker }, now);
+            }
+            Inbox::Control { worker, id, command, data } => {
+                let reply = control::answer(self, &command, &data, now);
+                let mut frame = Vec::new();
+                dispatcher_protocol::write_reply(&mut frame, id, &reply);
+                if let Some(handle) = self.workers.get(&worker) {
+                    handle.order(Outgoing::Reply(frame));
+                }
+            }
+            Inbox::Signal(name) => self.stop(name, now),
+            Inbox::Lost { broker } => {
+                if let Some(link) = self.brokers.get_mut(usize::from(broker)) {
+                    link.recycled += 1;
+                }
+            }
+            Inbox::Fatal(why) => self.end = Some(End::Fatal(why)),
+        }
+    }
+
+    /// The first signal begins the drain, the next one hurries it.
+    fn stop(&mut self, signal: &str, now: Instant) {
+        if self.engine.is_stopping() {
+            warn!(target: "dispatcher.main", "{signal} again: running tasks are cancelled now");
+            self.engine.handle(Input::Hurry, now);
+        } else {
+            warn!(
+                target: "dispatcher.main",
+                running = self.engine.running_count(),
+                "{signal}: no more tasks are taken; running ones may finish within {} s",
+                self.service.shutdown_grace.as_secs_f64()
+            );
+            self.engine.handle(Input::Stop, now);
+        }
+    }
+
+    fn deliver(&mut self, broker: u16, what: FromBroker) {
+        let Some(link) = self.brokers.get_mut(usize::from(broker)) else { return };
+        match what {
+            FromBroker::Listening => info!(
+                target: "dispatcher.broker",
+                broker = link.broker.name(),
+                channels = ?link.broker.channels(),
+                "listening"
+            ),
+            FromBroker::Delivery(delivery) => {
+                link.produced += 1;
+                let source = Source {
+                    broker: Some(BrokerId(broker)),
+                    channel: delivery.channel,
+                    handle: delivery.handle,
+                };
+                self.engine.handle(Input::Delivery { source, payload: delivery.payload }, Instant::now());
+            }
+        }
+    }
+}
+
+/// Adds what is there already, up to a batch.
+fn take_more<T>(from: &mut mpsc::Receiver<T>, into: &mut Vec<T>) {
+    while into.len() < BATCH {
+        match from.try_recv() {
+            Ok(piece) => into.push(piece),
+            Err(_) => return,
+        }
+    }
+}

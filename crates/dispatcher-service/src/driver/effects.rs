@@ -1,0 +1,80 @@
+//! What the engine asks for, carried out without waiting.
+
+use std::time::Instant;
+
+use dispatcher_engine::{Effect, Source, WorkerId};
+use dispatcher_protocol::ControlRequest;
+use tracing::warn;
+
+use super::{Driver, End};
+use crate::control;
+use crate::reply::Reply;
+use crate::worker::{Outgoing, WorkerHandle};
+
+impl Driver {
+    /// Carries out everything the engine has asked for.
+    pub(super) fn carry_out(&mut self) {
+        while let Some(effect) = self.engine.poll_effect() {
+            match effect {
+                Effect::Spawn { worker, .. } => {
+                    let handle =
+                        WorkerHandle::start(worker, &self.launcher, &self.inbox, &mut self.tenders);
+                    self.workers.insert(worker, handle);
+                }
+                Effect::Run { worker, seq, task } => {
+                    let mut frame = Vec::with_capacity(task.message.body().len() + 128);
+                    dispatcher_protocol::write_run(
+                        &mut frame, seq, task.attempt, task.trusted, &task.message, (&task.uuid, &task.channel),
+                    );
+                    self.order(worker, Outgoing::Run { seq, frame });
+                }
+                Effect::TakeBack { worker } => self.order(worker, Outgoing::TakeBack),
+                Effect::Cancel { worker, uuid } => {
+                    let mut frame = Vec::new();
+                    dispatcher_protocol::write_cancel(&mut frame, &uuid);
+                    self.order(worker, Outgoing::Cancel(frame));
+                }
+                Effect::StopWorker { worker } => {
+                    let mut frame = Vec::new();
+                    dispatcher_protocol::write_stop(&mut frame);
+                    self.order(worker, Outgoing::Stop(frame));
+                }
+                Effect::Terminate { worker } => self.order(worker, Outgoing::Terminate),
+                Effect::Kill { worker } => self.order(worker, Outgoing::Kill),
+                Effect::Settle { source, outcome } => self.settle(&source, outcome),
+                Effect::Demand { broker, free } => {
+                    if let Some(link) = self.brokers.get(usize::from(broker.0)) {
+                        link.broker.demand(free);
+                    }
+                }
+                Effect::Control { request, source } => self.answer(&request, &source),
+                Effect::Event(event) => self.journal.record(event),
+                Effect::Finished => self.end = Some(End::Stopped),
+            }
+        }
+    }
+
+    fn order(&self, worker: WorkerId, order: Outgoing) {
+        if let Some(handle) = self.workers.get(&worker) {
+            handle.order(order);
+        }
+    }
+
+    fn settle(&self, source: &Source, outcome: dispatcher_engine::Settled) {
+        if let Some(link) = source.broker.and_then(|broker| self.brokers.get(usize::from(broker.0))) {
+            link.broker.settle(source.handle, outcome.into());
+        }
+    }
+
+    /// Answers a control request where it came from.
+    fn answer(&mut self, request: &ControlRequest, source: &Source) {
+        let mut reply = control::answer(self, &request.command, &request.data, Instant::now());
+        let Some(channel) = request.reply_to.clone() else { return };
+        reply.insert("node_id".to_owned(), self.service.node_id.clone().into());
+        let text = dispatcher_protocol::to_ascii_json(&reply.into());
+        let Some(link) = source.broker.and_then(|broker| self.brokers.get(usize::from(broker.0))) else { return };
+        if link.replies.try_send(Reply { channel, text }).is_err() {
+            warn!(target: "dispatcher.control", command = request.command, "too many replies wait to be sent; this one is dropped");
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! What reaches the driver, apart from deliveries (they have a bounded channel of their own, so that a full one
+//! slows the broker down and never keeps the news of a worker waiting).
+
+use dispatcher_engine::{Input, WorkerId};
+use serde_json::{Map, Value};
+
+/// How many pieces of news may wait for the driver. Whoever sends more waits: the driver itself never waits
+/// for anything, so this is a matter of fairness, not of safety.
+pub(crate) const INBOX: usize = 1024;
+
+/// One piece of news.
+#[derive(Debug)]
+pub(crate) enum Inbox {
+    /// For the engine as it is.
+    Engine(Input),
+    /// A worker's process exists.
+    Spawned { worker: WorkerId, pid: i32 },
+    /// A task asks its own service something.
+    Control { worker: WorkerId, id: u64, command: String, data: Map<String, Value> },
+    /// The operating system asks the service to stop.
+    Signal(&'static str),
+    /// A listening session of this broker ended; it is being made anew.
+    Lost { broker: u16 },
+    /// Something without which the service must not go on.
+    Fatal(String),
+}

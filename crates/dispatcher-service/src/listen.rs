@@ -1,0 +1,107 @@
+//! One task a broker: listens, and when the line breaks, listens again, for ever.
+//!
+//! Knows nothing of what a payload says. A broker that is away is said once when it goes, once a minute while
+//! it stays away, and once when it is back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dispatcher_broker::{Backoff, Broker, BrokerError, FromBroker, Sink};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::inbox::Inbox;
+
+/// How often a broker that stays away is mentioned.
+const REMIND: Duration = Duration::from_secs(60);
+
+/// How long to wait after a refused login: someone has to change something, and each attempt is a line in the
+/// server's log.
+const REFUSED_WAIT: Duration = Duration::from_secs(5);
+
+/// A broker to listen to and where its deliveries go.
+pub(crate) struct Listener {
+    pub(crate) id: u16,
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) deliveries: mpsc::Sender<(u16, FromBroker)>,
+    pub(crate) inbox: mpsc::Sender<Inbox>,
+    /// End the service when the first attempt fails, instead of waiting for the broker.
+    pub(crate) fail_fast: bool,
+}
+
+/// Listens until the driver is gone.
+pub(crate) async fn run(listener: Listener) {
+    let mut backoff = Backoff::new();
+    let mut outage = Outage::default();
+    loop {
+        let session = Session::open(&listener).await;
+        if session.worked {
+            backoff.reset();
+            outage = Outage::default();
+        } else if listener.fail_fast && !outage.known_to_work {
+            let _ = listener.inbox.send(Inbox::Fatal(session.reason.to_string())).await;
+            return;
+        }
+        if session.reason.is_closed() {
+            return;
+        }
+        if session.reason.is_config() {
+            let _ = listener.inbox.send(Inbox::Fatal(session.reason.to_string())).await;
+            return;
+        }
+        outage.note(listener.broker.name(), &session);
+        let _ = listener.inbox.send(Inbox::Lost { broker: listener.id }).await;
+        let wait = backoff.next_delay();
+        tokio::time::sleep(if session.reason.is_refused() { REFUSED_WAIT } else { wait }).await;
+    }
+}
+
+/// One listening session that is over.
+struct Session {
+    reason: BrokerError,
+    /// Whether it ever listened.
+    worked: bool,
+}
+
+impl Session {
+    async fn open(listener: &Listener) -> Self {
+        // A channel of one in between would cost a hop a message, so the session is judged by its length: a
+        // session that was refused ends within its own connect and check, and never says `Listening`.
+        let started = Instant::now();
+        let sink = Sink::new(listener.id, listener.deliveries.clone());
+        let reason = listener.broker.listen(sink).await;
+        let worked = matches!(reason, BrokerError::Lost { .. });
+        if worked {
+            info!(
+                target: "dispatcher.broker",
+                broker = listener.broker.name(),
+                seconds = started.elapsed().as_secs(),
+                "the listening session ended"
+            );
+        }
+        Self { reason, worked }
+    }
+}
+
+/// How long a broker has been away, and when that was last said.
+#[derive(Default)]
+struct Outage {
+    said: Option<Instant>,
+    attempts: u64,
+    known_to_work: bool,
+}
+
+impl Outage {
+    fn note(&mut self, broker: &str, session: &Session) {
+        self.attempts += 1;
+        self.known_to_work |= session.worked;
+        let now = Instant::now();
+        if self.said.is_some_and(|said| now - said < REMIND) {
+            return;
+        }
+        self.said = Some(now);
+        let what = if session.worked { "reconnecting" } else { "waiting for it" };
+        warn!(target: "dispatcher.broker", broker, attempts = self.attempts, "{}; {what}", session.reason);
+    }
+}

@@ -1,0 +1,66 @@
+//! A worker as the driver holds it: a handle that takes orders and never makes it wait.
+
+pub(crate) mod launch;
+pub(crate) mod template;
+mod descendants;
+mod packet;
+mod process;
+mod tend;
+mod tickets;
+
+use std::sync::Arc;
+
+use dispatcher_engine::WorkerId;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::inbox::Inbox;
+use launch::Launcher;
+
+/// What the driver asks of one worker's tender. Frames come ready to be written.
+#[derive(Debug)]
+pub(crate) enum Outgoing {
+    /// Hand out a task; `seq` is its ticket.
+    Run { seq: u64, frame: Vec<u8> },
+    /// Take back what has been handed out and not begun.
+    TakeBack,
+    /// Cancel one task: the frame names it, SIGUSR1 makes the worker look.
+    Cancel(Vec<u8>),
+    /// Leave when idle.
+    Stop(Vec<u8>),
+    /// The answer to a control request of the worker's task.
+    Reply(Vec<u8>),
+    /// SIGTERM.
+    Terminate,
+    /// SIGKILL, to everything below it too.
+    Kill,
+}
+
+/// The driver's end of one worker.
+#[derive(Debug)]
+pub(crate) struct WorkerHandle {
+    /// Unbounded by type, bounded by use: a worker is owed at most the tasks handed to it, one cancel each, a
+    /// stop, two signals, and replies to requests that its one running task is waiting for.
+    orders: mpsc::UnboundedSender<Outgoing>,
+    /// Known once the process exists.
+    pub(crate) pid: Option<i32>,
+}
+
+impl WorkerHandle {
+    /// Starts the tender of a new worker.
+    pub(crate) fn start(
+        worker: WorkerId,
+        launcher: &Arc<Launcher>,
+        inbox: &mpsc::Sender<Inbox>,
+        tasks: &mut JoinSet<()>,
+    ) -> Self {
+        let (orders, taken) = mpsc::unbounded_channel();
+        tasks.spawn(tend::tend(worker, Arc::clone(launcher), taken, inbox.clone()));
+        Self { orders, pid: None }
+    }
+
+    /// Passes an order on. A tender that is gone has reported the worker's exit already.
+    pub(crate) fn order(&self, order: Outgoing) {
+        let _ = self.orders.send(order);
+    }
+}

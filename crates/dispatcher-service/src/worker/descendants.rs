@@ -1,0 +1,58 @@
+//! The processes below a worker: what its tasks started.
+//!
+//! Workers share the service's process group, so a hard kill cannot use a group of their own; it walks the
+//! parent links in `/proc` instead. Never signals anything itself.
+
+use std::collections::HashMap;
+use std::fs;
+
+/// Every process below `root`, parents before their children. Empty when `/proc` cannot be read.
+pub(crate) fn of(root: i32) -> Vec<i32> {
+    let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    for entry in entries.flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        if let Some(parent) = parent_of(pid) {
+            children.entry(parent).or_default().push(pid);
+        }
+    }
+    let mut found = Vec::new();
+    let mut next = vec![root];
+    while let Some(pid) = next.pop() {
+        for child in children.remove(&pid).unwrap_or_default() {
+            found.push(child);
+            next.push(child);
+        }
+    }
+    found
+}
+
+/// The parent's pid: the second field after the command name, which may itself hold blanks and brackets.
+fn parent_of(pid: i32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat[stat.rfind(')')? + 1..].split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn finds_the_child_and_the_grandchild_of_a_process() {
+        let mut shell = Command::new("sh")
+            .args(["-c", "sh -c 'read line; :' ; :"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let own = i32::try_from(std::process::id()).unwrap();
+        let pid = i32::try_from(shell.id()).unwrap();
+        while of(pid).is_empty() {
+            std::thread::yield_now();
+        }
+        assert!(of(own).contains(&pid));
+        assert!(of(own).contains(&of(pid)[0]));
+        drop(shell.stdin.take());
+        shell.wait().unwrap();
+    }
+}

@@ -1,0 +1,263 @@
+//! One task a worker process: frames in, frames out, signals, and the end.
+//!
+//! Owns the worker's channel, tickets and process. Treats everything the worker says as hostile: a frame that
+//! cannot be read ends this worker and nothing else. Never decides anything about a task (that is the engine's).
+
+use std::io;
+use std::sync::Arc;
+
+use dispatcher_engine::{Exit, Input, WorkerId};
+use dispatcher_protocol::{FrameReader, MAX_FRAME, WorkerFrame};
+use rustix::process::Signal;
+use tokio::net::UnixStream;
+use tokio::sync::mpsc;
+use tracing::{debug, warn};
+
+use super::Outgoing;
+use super::launch::{Launched, Launcher};
+use super::process::Process;
+use super::tickets::Tickets;
+use crate::inbox::Inbox;
+
+/// Bytes asked for in one read. Done frames are about 150 bytes, so a busy worker's whole batch fits.
+const READ: usize = 32 * 1024;
+
+/// How many orders are carried out between two looks at the socket.
+const ORDERS: usize = 16;
+
+/// Lives as long as the worker: makes it, speaks for it, and reports its end exactly once.
+pub(crate) async fn tend(
+    worker: WorkerId,
+    launcher: Arc<Launcher>,
+    mut orders: mpsc::UnboundedReceiver<Outgoing>,
+    inbox: mpsc::Sender<Inbox>,
+) {
+    let exit = match launch(worker, &launcher, &mut orders).await {
+        Ok((launched, waiting)) => {
+            let pid = launched.process.pid();
+            let mut tender = Tender::new(worker, launched, inbox.clone());
+            tender.report(Inbox::Spawned { worker, pid }).await;
+            tender.live(waiting, &mut orders).await
+        }
+        Err(why) => Exit::StartFailed(why),
+    };
+    // A closed inbox means that the service is ending; nobody is left to tell.
+    let _ = inbox.send(Inbox::Engine(Input::WorkerExited { worker, exit })).await;
+}
+
+/// Makes the process. Orders that come meanwhile wait for it, but an order to stop ends the wait.
+async fn launch(
+    worker: WorkerId,
+    launcher: &Launcher,
+    orders: &mut mpsc::UnboundedReceiver<Outgoing>,
+) -> Result<(Launched, Vec<Outgoing>), String> {
+    let mut waiting = Vec::new();
+    let launch = launcher.launch(worker.0);
+    tokio::pin!(launch);
+    loop {
+        tokio::select! {
+            launched = &mut launch => return Ok((launched?, waiting)),
+            order = orders.recv() => match order {
+                None | Some(Outgoing::Stop(_) | Outgoing::Terminate | Outgoing::Kill) => {
+                    return Err("stopped while it was starting".to_owned());
+                }
+                Some(order) => waiting.push(order),
+            },
+        }
+    }
+}
+
+struct Tender {
+    worker: WorkerId,
+    channel: UnixStream,
+    tickets: Option<Tickets>,
+    process: Process,
+    inbox: mpsc::Sender<Inbox>,
+    reader: FrameReader,
+    /// What the socket did not take yet.
+    unsent: Vec<u8>,
+    /// Tickets of the run frames being gathered for one write.
+    seqs: Vec<u64>,
+}
+
+/// What the worker's channel came to.
+enum Channel {
+    Open,
+    Closed,
+    Broken(String),
+}
+
+impl Tender {
+    fn new(worker: WorkerId, launched: Launched, inbox: mpsc::Sender<Inbox>) -> Self {
+        Self {
+            worker,
+            channel: launched.channel,
+            tickets: launched.tickets,
+            process: launched.process,
+            inbox,
+            reader: FrameReader::new(MAX_FRAME),
+            unsent: Vec::new(),
+            seqs: Vec::new(),
+        }
+    }
+
+    async fn report(&self, news: Inbox) {
+        let _ = self.inbox.send(news).await;
+    }
+
+    /// Serves the worker until it is gone.
+    async fn live(&mut self, waiting: Vec<Outgoing>, orders: &mut mpsc::UnboundedReceiver<Outgoing>) -> Exit {
+        self.carry_out(waiting).await;
+        let mut batch = Vec::with_capacity(ORDERS);
+        loop {
+            tokio::select! {
+                biased;
+                count = orders.recv_many(&mut batch, ORDERS) => {
+                    if count == 0 {
+                        // The driver is gone without having stopped us: nothing may outlive the service.
+                        self.process.kill_tree();
+                        return self.process.exited().await;
+                    }
+                    self.carry_out(batch.drain(..)).await;
+                }
+                _ = self.channel.readable() => match self.read_frames().await {
+                    Channel::Open => {}
+                    Channel::Closed => return self.ended(None).await,
+                    Channel::Broken(why) => return self.ended(Some(why)).await,
+                },
+                _ = self.channel.writable(), if !self.unsent.is_empty() => self.flush(),
+                exit = self.process.exited() => {
+                    // What it said before it died still counts.
+                    let _ = self.read_frames().await;
+                    return exit;
+                }
+            }
+        }
+    }
+
+    /// The channel is of no more use: an ordinary exit follows at once, anything else is ended by force.
+    async fn ended(&mut self, broken: Option<String>) -> Exit {
+        let Some(why) = broken else {
+            let grace = std::time::Duration::from_millis(250);
+            if let Ok(exit) = tokio::time::timeout(grace, self.process.exited()).await {
+                return exit;
+            }
+            self.process.kill_tree();
+            self.process.exited().await;
+            return Exit::Protocol("it closed its channel without ending".to_owned());
+        };
+        warn!(target: "dispatcher.pool", worker = self.worker.0, "{why}; the worker is replaced");
+        self.process.kill_tree();
+        self.process.exited().await;
+        Exit::Protocol(why)
+    }
+
+    async fn carry_out(&mut self, orders: impl IntoIterator<Item = Outgoing>) {
+        for order in orders {
+            match order {
+                Outgoing::Run { seq, frame } => {
+                    self.seqs.push(seq);
+                    self.unsent.extend_from_slice(&frame);
+                }
+                Outgoing::Stop(frame) | Outgoing::Reply(frame) => self.unsent.extend_from_slice(&frame),
+                Outgoing::Cancel(frame) => {
+                    self.unsent.extend_from_slice(&frame);
+                    // The worker looks for the frame when the signal comes, so the frame goes first.
+                    self.flush();
+                    self.process.signal(Signal::USR1);
+                }
+                Outgoing::TakeBack => {
+                    self.flush();
+                    self.take_back().await;
+                }
+                Outgoing::Terminate => {
+                    self.process.signal(Signal::TERM);
+                    // A stopped process would keep the signal for later.
+                    self.process.signal(Signal::CONT);
+                }
+                Outgoing::Kill => self.process.kill_tree(),
+            }
+        }
+        self.flush();
+    }
+
+    async fn take_back(&mut self) {
+        let Some(tickets) = &self.tickets else { return };
+        match tickets.take_back() {
+            Ok(seqs) => {
+                self.report(Inbox::Engine(Input::TakenBack { worker: self.worker, seqs })).await;
+            }
+            Err(error) => warn!(target: "dispatcher.pool", worker = self.worker.0, %error, "cannot take tasks back"),
+        }
+    }
+
+    /// Writes what the socket takes: tickets first, so that no frame is ever seen without its ticket.
+    fn flush(&mut self) {
+        if !self.seqs.is_empty() {
+            if let Some(Err(error)) = self.tickets.as_ref().map(|tickets| tickets.give(&self.seqs)) {
+                debug!(target: "dispatcher.pool", worker = self.worker.0, %error, "tickets not given");
+            }
+            self.seqs.clear();
+        }
+        while !self.unsent.is_empty() {
+            match self.channel.try_write(&self.unsent) {
+                Ok(0) => return,
+                Ok(written) => {
+                    self.unsent.drain(..written);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => {
+                    // The worker is going; its exit says the rest.
+                    self.unsent.clear();
+                }
+            }
+        }
+    }
+
+    /// Takes in what the worker said.
+    async fn read_frames(&mut self) -> Channel {
+        loop {
+            match self.channel.try_read_buf(self.reader.space(READ)) {
+                Ok(0) => {
+                    return match self.reader.finish() {
+                        Ok(()) => Channel::Closed,
+                        Err(error) => Channel::Broken(error.to_string()),
+                    };
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Channel::Open,
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Channel::Closed,
+                Err(error) => return Channel::Broken(format!("its channel failed: {error}")),
+            }
+            loop {
+                match self.reader.next() {
+                    Ok(Some(frame)) => self.heard(frame).await,
+                    Ok(None) => break,
+                    Err(error) => return Channel::Broken(error.to_string()),
+                }
+            }
+        }
+    }
+
+    async fn heard(&self, frame: WorkerFrame) {
+        let worker = self.worker;
+        let input = match frame {
+            WorkerFrame::Ready(ready) => {
+                // Without tickets nothing could be taken back, so nothing is handed out early.
+                let ahead = if self.tickets.is_some() { ready.ahead } else { 0 };
+                Input::WorkerReady { worker, slots: ready.slots, ahead }
+            }
+            WorkerFrame::Started { uuid } => Input::TaskStarted { worker, uuid },
+            WorkerFrame::Done(done) => Input::TaskDone { worker, done },
+            WorkerFrame::Control { id, command, data } => {
+                return self.report(Inbox::Control { worker, id, command, data }).await;
+            }
+            WorkerFrame::Shutdown => return,
+            WorkerFrame::Unknown(event) => {
+                debug!(target: "dispatcher.pool", worker = worker.0, event, "frame of an unknown kind ignored");
+                return;
+            }
+        };
+        self.report(Inbox::Engine(input)).await;
+    }
+}
