@@ -1,0 +1,103 @@
+//! What the engine obeys: numbers and names only, already checked by whoever made them.
+
+use std::time::Duration;
+
+use dispatcher_protocol::TaskMessage;
+
+/// Settings of one engine.
+#[derive(Debug)]
+pub struct Config {
+    /// At least one; the first takes what no route names.
+    pub pools: Vec<PoolConfig>,
+    /// Which tasks go to which pool; the first that fits counts.
+    pub routes: Vec<Route>,
+    /// Which names a message from a broker may run.
+    pub policy: TaskPolicy,
+    /// Whether text that begins with `lambda` may run; only with [`TaskPolicy::Any`].
+    pub allow_eval: bool,
+    /// After the cancel, before SIGTERM.
+    pub cancel_grace: Duration,
+    /// After SIGTERM, before SIGKILL.
+    pub terminate_grace: Duration,
+    /// How long an idle worker may take to leave when told to, before SIGTERM.
+    pub stop_grace: Duration,
+    /// How long running tasks may finish after a stop; zero cancels them at once.
+    pub shutdown_grace: Duration,
+    /// How long the pieces of a message wait for each other.
+    pub chunk_patience: Duration,
+    /// Tasks that come again and again.
+    pub schedules: Vec<Schedule>,
+    /// Tasks that run once at the start.
+    pub on_start: Vec<TaskMessage>,
+    /// Whether an event is wanted for every ordinary start and end of a task.
+    pub verbose: bool,
+}
+
+impl Default for Config {
+    /// One pool of one worker; the graces of the configuration's defaults; registered tasks only.
+    fn default() -> Self {
+        Self {
+            pools: vec![PoolConfig::default()],
+            routes: Vec::new(),
+            policy: TaskPolicy::Registered,
+            allow_eval: false,
+            cancel_grace: Duration::from_secs(5),
+            terminate_grace: Duration::from_secs(3),
+            stop_grace: Duration::from_secs(3),
+            shutdown_grace: Duration::from_secs(30),
+            chunk_patience: Duration::from_secs(30 * 60),
+            schedules: Vec::new(),
+            on_start: Vec::new(),
+            verbose: false,
+        }
+    }
+}
+
+/// One pool of workers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolConfig {
+    /// Its name in logs and routes.
+    pub name: String,
+    /// Workers that are always there.
+    pub min_workers: usize,
+    /// Workers at most; at least one.
+    pub max_workers: usize,
+    /// Tasks that one worker may hold unstarted.
+    pub max_ahead: u16,
+}
+
+impl Default for PoolConfig {
+    fn default() -> Self {
+        Self { name: "default".to_owned(), min_workers: 1, max_workers: 1, max_ahead: 8 }
+    }
+}
+
+/// Sends some tasks to a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// What a task's name, or its channel, begins with.
+    pub prefix: String,
+    /// The pool's place in [`Config::pools`].
+    pub pool: usize,
+}
+
+/// Which names a message from a broker may run. The worker looks again, at the object it finds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum TaskPolicy {
+    /// Functions registered as tasks; here, any well-formed name.
+    #[default]
+    Registered,
+    /// Names that begin with one of these.
+    Prefix(Vec<String>),
+    /// Any text at all.
+    Any,
+}
+
+/// A task that comes again and again.
+#[derive(Debug)]
+pub struct Schedule {
+    /// What to run.
+    pub message: TaskMessage,
+    /// The time between two runs; more than zero.
+    pub every: Duration,
+}

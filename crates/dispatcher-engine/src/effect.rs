@@ -1,0 +1,92 @@
+//! Everything the engine can ask for.
+
+use std::sync::Arc;
+
+use dispatcher_protocol::ControlRequest;
+
+use crate::event::Event;
+use crate::task::{BrokerId, PoolId, Source, Task, WorkerId};
+
+/// One thing to do. The driver carries effects out in order and never makes the engine wait.
+#[derive(Debug)]
+pub enum Effect {
+    /// Start a worker process.
+    Spawn {
+        /// Its number.
+        worker: WorkerId,
+        /// Its pool.
+        pool: PoolId,
+    },
+    /// Hand a task to a worker.
+    Run {
+        /// Which.
+        worker: WorkerId,
+        /// The ticket, rising by worker.
+        seq: u64,
+        /// The task.
+        task: Arc<Task>,
+    },
+    /// Take back what the worker has not begun; the answer is an input.
+    TakeBack {
+        /// Which.
+        worker: WorkerId,
+    },
+    /// Cancel one running task.
+    Cancel {
+        /// Which.
+        worker: WorkerId,
+        /// The task.
+        uuid: Box<str>,
+    },
+    /// SIGTERM.
+    Terminate {
+        /// Which.
+        worker: WorkerId,
+    },
+    /// SIGKILL, to everything below it too.
+    Kill {
+        /// Which.
+        worker: WorkerId,
+    },
+    /// Tell a worker to leave when idle.
+    StopWorker {
+        /// Which.
+        worker: WorkerId,
+    },
+    /// A delivery has left the engine. Exactly once for each.
+    Settle {
+        /// Where it came from.
+        source: Source,
+        /// How it ended.
+        outcome: Settled,
+    },
+    /// A control request was read; the driver answers it between two inputs.
+    Control {
+        /// What is asked.
+        request: ControlRequest,
+        /// Where the reply goes.
+        source: Source,
+    },
+    /// Something worth a log line or a counter.
+    Event(Event),
+    /// How many tasks this broker's deliveries could begin at once now.
+    Demand {
+        /// Which.
+        broker: BrokerId,
+        /// How many.
+        free: usize,
+    },
+    /// After a stop: nothing is left.
+    Finished,
+}
+
+/// How a delivery ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// It ran, well or badly, or will never run: forget it.
+    Acknowledged,
+    /// Its worker died under it.
+    Lost,
+    /// It was never begun.
+    Released,
+}

@@ -1,0 +1,162 @@
+//! What happened, for logs and counters. Holds tasks and numbers, no sentences: nothing is formatted here.
+//!
+//! Whoever writes an event down must leave out `args` and `kwargs`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dispatcher_protocol::{Outcome, TaskError};
+
+use crate::input::Exit;
+use crate::task::{PoolId, Task, WorkerId};
+
+/// One thing that happened.
+#[derive(Debug)]
+pub enum Event {
+    /// A message was refused before it became a task.
+    Refused {
+        /// A stable label for counters.
+        reason: &'static str,
+        /// What is wrong, for people.
+        text: String,
+        /// Where it came by.
+        channel: Arc<str>,
+        /// How long it was; its text is never shown.
+        bytes: usize,
+    },
+    /// The message asks for a duplicate rule that nobody knows; the task runs as `parallel`.
+    UnknownDuplicateRule(Arc<Task>),
+    /// Pieces of a message did not come in time.
+    ChunkExpired {
+        /// The message.
+        message_id: String,
+    },
+    /// A task waits for its time or its twin.
+    Held {
+        /// The task.
+        task: Arc<Task>,
+        /// Where: `delayed` or `blocked`.
+        stage: &'static str,
+    },
+    /// A task was given to a worker (only when [`crate::Config::verbose`]).
+    Started {
+        /// The task.
+        task: Arc<Task>,
+        /// Its worker.
+        worker: WorkerId,
+    },
+    /// A task ended in its worker (a success only when [`crate::Config::verbose`]).
+    Finished {
+        /// The task.
+        task: Arc<Task>,
+        /// Its worker.
+        worker: WorkerId,
+        /// How.
+        outcome: Outcome,
+        /// Why, when not well.
+        error: Option<TaskError>,
+        /// How long it had its worker.
+        ran: Duration,
+        /// Who cancelled it, if anyone.
+        cancelled: Option<CancelReason>,
+    },
+    /// A task left without having run.
+    Dropped {
+        /// The task.
+        task: Arc<Task>,
+        /// Why.
+        why: DropReason,
+    },
+    /// A task's worker died under it.
+    Lost {
+        /// The task.
+        task: Arc<Task>,
+        /// Its worker.
+        worker: WorkerId,
+        /// How the worker ended.
+        exit: Exit,
+        /// Who had cancelled it, if anyone.
+        cancelled: Option<CancelReason>,
+    },
+    /// A step of the ladder that ends a running task.
+    Ladder {
+        /// The task, where there is one.
+        task: Option<Arc<Task>>,
+        /// The worker.
+        worker: WorkerId,
+        /// The step.
+        rung: Rung,
+        /// Why the ladder was begun.
+        why: CancelReason,
+    },
+    /// A worker says that a task has ended which it does not have.
+    StrayResult {
+        /// The worker.
+        worker: WorkerId,
+    },
+    /// A worker can be given tasks.
+    WorkerReady {
+        /// Which.
+        worker: WorkerId,
+        /// Its pool.
+        pool: PoolId,
+    },
+    /// A worker is gone.
+    WorkerGone {
+        /// Which.
+        worker: WorkerId,
+        /// How.
+        exit: Exit,
+        /// Whether it was told to go.
+        expected: bool,
+    },
+    /// A worker could not be started; the next try waits.
+    StartFailed {
+        /// Which.
+        worker: WorkerId,
+        /// Why.
+        why: String,
+        /// How long.
+        retry_in: Duration,
+    },
+    /// The stop has begun.
+    Stopping {
+        /// Tasks that are running.
+        running: usize,
+        /// Tasks that will not run any more.
+        abandoned: usize,
+    },
+}
+
+/// Why a task left without having run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DropReason {
+    /// An equal task is here and the message says to discard.
+    Duplicate,
+    /// It was cancelled while it waited.
+    Cancelled,
+    /// The service stops.
+    Shutdown,
+}
+
+/// Who ended a running task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CancelReason {
+    /// A control request.
+    Control,
+    /// Its own timeout.
+    Timeout,
+    /// The service stops.
+    Shutdown,
+}
+
+/// A step of the ladder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rung {
+    /// The task was asked to give way.
+    Cancel,
+    /// Its worker got SIGTERM.
+    Terminate,
+    /// Its worker got SIGKILL.
+    Kill,
+}

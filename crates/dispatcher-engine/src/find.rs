@@ -1,0 +1,132 @@
+//! Tasks by what they are, wherever they are: looked up and cancelled by control requests.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use dispatcher_protocol::TaskMessage;
+
+use crate::engine::{Engine, turn};
+use crate::event::{CancelReason, DropReason};
+use crate::pool::Turn;
+use crate::task::{Task, WorkerId};
+
+/// What a request is about. Every part that is given must fit.
+#[derive(Debug, Default)]
+pub struct Filter {
+    /// The whole name.
+    pub task: Option<String>,
+    /// The whole uuid.
+    pub uuid: Option<String>,
+    /// A message with the `args` and `kwargs` asked for, to compare with; its name counts for nothing.
+    pub work: Option<TaskMessage>,
+}
+
+impl Filter {
+    /// Whether this task is meant.
+    pub fn fits(&self, task: &Task) -> bool {
+        self.task.as_deref().is_none_or(|name| name == task.message.task())
+            && self.uuid.as_deref().is_none_or(|uuid| *uuid == *task.uuid)
+            && self.work.as_ref().is_none_or(|work| work.same_arguments(&task.message))
+    }
+}
+
+/// A task and where it is.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Where.
+    pub place: Place,
+    /// The task.
+    pub task: Arc<Task>,
+}
+
+/// Where a task is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In this worker.
+    Worker(WorkerId),
+    /// Waiting; the name of the place (`blocked`, `queued`, `delayed`) and the number in it.
+    Waiting(&'static str, usize),
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Worker(worker) => write!(f, "worker-{}", worker.0),
+            Self::Waiting(place, number) => write!(f, "{place}-{number}"),
+        }
+    }
+}
+
+impl Engine {
+    /// Every task that fits: running ones first, then blocked, queued and delayed ones.
+    pub fn find(&self, filter: &Filter) -> Vec<Found> {
+        let mut found = Vec::new();
+        for worker in self.workers_by_use() {
+            let running = worker.running.iter().filter(|running| filter.fits(&running.task));
+            found.extend(running.map(|running| Found {
+                place: Place::Worker(worker.id),
+                task: Arc::clone(&running.task),
+            }));
+        }
+        self.find_in_stage("blocked", filter, &mut found);
+        let ready = self.pools.iter().flat_map(|pool| {
+            let handed = pool.workers.values().flat_map(|worker| &worker.ahead).map(|handed| &handed.task);
+            handed.chain(pool.queue.iter())
+        });
+        collect("queued", ready, filter, &mut found);
+        self.find_in_stage("delayed", filter, &mut found);
+        found
+    }
+
+    fn find_in_stage(&self, label: &'static str, filter: &Filter, found: &mut Vec<Found>) {
+        for stage in self.stages.iter().filter(|stage| stage.label() == label) {
+            collect(label, stage.waiting().into_iter(), filter, found);
+        }
+    }
+
+    /// Cancels every task that fits, and says which those were. Running ones are asked to give way, and the ladder
+    /// begins; waiting ones are dropped.
+    pub fn cancel(&mut self, filter: &Filter, now: Instant) -> Vec<Found> {
+        let found = self.find(filter);
+        let fits = |task: &Task| filter.fits(task);
+        for pool in &mut self.pools {
+            let turn = &mut turn!(self, now);
+            pool.cancel_running(&fits, CancelReason::Control, turn);
+            for id in pool.workers.keys().copied().collect::<Vec<_>>() {
+                pool.with(id, |worker| {
+                    let mut any = false;
+                    for handed in worker.ahead.iter_mut().filter(|handed| fits(&handed.task)) {
+                        handed.cancelled = Some(CancelReason::Control);
+                        any = true;
+                    }
+                    if any {
+                        worker.recall(turn);
+                    }
+                });
+            }
+        }
+        for at in 0..self.pools.len() {
+            for task in self.pools[at].queue.remove(&fits) {
+                self.drop_task(&task, self.stages.len(), DropReason::Cancelled);
+            }
+        }
+        for at in 0..self.stages.len() {
+            for task in self.stages[at].remove(&fits) {
+                self.drop_task(&task, at, DropReason::Cancelled);
+            }
+        }
+        // What was freed goes on in this same turn.
+        self.handle(crate::Input::Tick, now);
+        found
+    }
+}
+
+fn collect<'a>(
+    label: &'static str,
+    tasks: impl Iterator<Item = &'a Arc<Task>>,
+    filter: &Filter,
+    found: &mut Vec<Found>,
+) {
+    let fitting = tasks.enumerate().filter(|(_, task)| filter.fits(task));
+    found.extend(fitting.map(|(number, task)| Found { place: Place::Waiting(label, number), task: Arc::clone(task) }));
+}

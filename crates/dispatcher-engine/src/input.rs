@@ -1,0 +1,127 @@
+//! Everything that can happen to the engine.
+
+use dispatcher_protocol::{Done, TaskMessage};
+
+use crate::task::{Source, WorkerId};
+
+/// One thing that happened.
+#[derive(Debug)]
+pub enum Input {
+    /// A broker delivered a message.
+    Delivery {
+        /// Where it came from.
+        source: Source,
+        /// Its text, untouched.
+        payload: String,
+    },
+    /// The service itself starts a task: a control request or a test.
+    Submit {
+        /// Named in replies as its channel.
+        source: Source,
+        /// What to run.
+        message: TaskMessage,
+        /// Whether it stands in the configuration.
+        trusted: bool,
+    },
+    /// The process of a worker exists.
+    WorkerStarted {
+        /// Which.
+        worker: WorkerId,
+    },
+    /// A worker can be given tasks.
+    WorkerReady {
+        /// Which.
+        worker: WorkerId,
+        /// How many it runs at once.
+        slots: u16,
+        /// How many more it holds unstarted.
+        ahead: u16,
+    },
+    /// A worker with several slots has begun a task.
+    TaskStarted {
+        /// Which.
+        worker: WorkerId,
+        /// The task.
+        uuid: String,
+    },
+    /// A worker says that a task has ended.
+    TaskDone {
+        /// Which.
+        worker: WorkerId,
+        /// What it says.
+        done: Done,
+    },
+    /// The answer to [`Effect::TakeBack`](crate::Effect::TakeBack): the tickets that the worker had not taken.
+    TakenBack {
+        /// Which.
+        worker: WorkerId,
+        /// The numbers of tasks it will never begin.
+        seqs: Vec<u64>,
+    },
+    /// A worker is gone. Said exactly once for each [`Effect::Spawn`](crate::Effect::Spawn).
+    WorkerExited {
+        /// Which.
+        worker: WorkerId,
+        /// How.
+        exit: Exit,
+    },
+    /// The wakeup has come.
+    Tick,
+    /// Take no more tasks, finish those that are here.
+    Quiet,
+    /// Take no more, give running tasks the shutdown grace, then end everything.
+    Stop,
+    /// The grace is over.
+    Hurry,
+}
+
+/// How a worker came to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// By itself, with this code.
+    Code(i32),
+    /// Killed by this signal.
+    Signal(i32),
+    /// It never came to be.
+    StartFailed(String),
+    /// It was ended because it broke the worker protocol.
+    Protocol(String),
+    /// Nobody could tell: the fork server that would have known had died.
+    Unknown,
+}
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exited with code {code}"),
+            Self::Signal(number) => match signal_name(*number) {
+                Some(name) => write!(f, "killed by {name}"),
+                None => write!(f, "killed by signal {number}"),
+            },
+            Self::StartFailed(why) => write!(f, "could not be started: {why}"),
+            Self::Protocol(why) => write!(f, "ended because {why}"),
+            Self::Unknown => f.write_str("ended, and its fork server was not there to say how"),
+        }
+    }
+}
+
+/// The names that operators know, as Linux numbers them.
+fn signal_name(number: i32) -> Option<&'static str> {
+    Some(match number {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL (by hand, by the service, or for want of memory)",
+        10 => "SIGUSR1",
+        11 => "SIGSEGV",
+        13 => "SIGPIPE",
+        14 => "SIGALRM",
+        15 => "SIGTERM",
+        24 => "SIGXCPU",
+        _ => return None,
+    })
+}

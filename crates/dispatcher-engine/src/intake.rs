@@ -1,0 +1,125 @@
+//! Step 1: text becomes a task, a control request, or a kept piece; names pass the gate.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use dispatcher_protocol::{
+    Assembled, Assembler, ControlRequest, Decoded, TaskMessage, check_name, decode, has_dunder_part, is_lambda,
+};
+
+use crate::config::{Config, Route, TaskPolicy};
+use crate::event::Event;
+use crate::task::{PoolId, Source, Task};
+
+/// What a message came to.
+pub(crate) enum Taken {
+    /// It goes on.
+    Task(Arc<Task>),
+    /// The driver answers it.
+    Control(ControlRequest),
+    /// A piece; others are awaited.
+    Kept,
+    /// It must not go on.
+    Refused(Event),
+}
+
+/// Reads messages.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    pub(crate) pieces: Assembler,
+    policy: TaskPolicy,
+    allow_eval: bool,
+    routes: Vec<Route>,
+    /// Numbers the uuids of tasks that came without one.
+    unnamed: u64,
+    order: u64,
+}
+
+impl Intake {
+    pub(crate) fn new(config: &mut Config) -> Self {
+        Self {
+            pieces: Assembler::new(config.chunk_patience),
+            policy: std::mem::take(&mut config.policy),
+            allow_eval: config.allow_eval,
+            routes: std::mem::take(&mut config.routes),
+            unnamed: 0,
+            order: 0,
+        }
+    }
+
+    /// Reads a payload as it came from a broker.
+    pub(crate) fn read(&mut self, payload: String, source: &Source, now: Instant) -> Taken {
+        let bytes = payload.len();
+        let decoded = match decode(payload) {
+            Ok(Decoded::Chunk(part)) => match self.pieces.add(part, now) {
+                Assembled::Waiting => return Taken::Kept,
+                Assembled::Complete(message) => decode(message),
+                Assembled::Refused(why) => return refused("bad_chunk", why.to_owned(), source, bytes),
+            },
+            decoded => decoded,
+        };
+        match decoded {
+            Ok(Decoded::Task(message)) => match self.gate(message.task()) {
+                Ok(()) => Taken::Task(self.task(message, source.clone(), false, None)),
+                Err((reason, text)) => refused(reason, text, source, bytes),
+            },
+            Ok(Decoded::Control(request)) => Taken::Control(request),
+            Ok(Decoded::Chunk(_)) => refused("bad_chunk", "a piece within a piece".to_owned(), source, bytes),
+            Err(error) => refused(error.reason.label(), error.to_string(), source, bytes),
+        }
+    }
+
+    /// Makes a task of a message; `uuid` is used when the message has none.
+    pub(crate) fn task(
+        &mut self,
+        message: TaskMessage,
+        source: Source,
+        trusted: bool,
+        uuid: Option<String>,
+    ) -> Arc<Task> {
+        let uuid = match (message.uuid(), uuid) {
+            (Some(uuid), _) => uuid.into(),
+            (None, Some(uuid)) => uuid.into_boxed_str(),
+            (None, None) => {
+                self.unnamed += 1;
+                format!("internal-{}", self.unnamed - 1).into_boxed_str()
+            }
+        };
+        self.order += 1;
+        let pool = self.route(message.task(), &source.channel);
+        Arc::new(Task { message, uuid, source, trusted, attempt: 1, pool, order: self.order })
+    }
+
+    fn route(&self, task: &str, channel: &str) -> PoolId {
+        let fits = |route: &&Route| task.starts_with(&route.prefix) || channel.starts_with(&route.prefix);
+        PoolId(self.routes.iter().find(fits).map_or(0, |route| route.pool as u16))
+    }
+
+    /// Whether a message from a broker may name this task. The worker looks again, at what the name leads to.
+    pub(crate) fn gate(&self, name: &str) -> Result<(), (&'static str, String)> {
+        if is_lambda(name) && check_name(name).is_err() {
+            return if self.policy == TaskPolicy::Any && self.allow_eval {
+                Ok(())
+            } else {
+                Err(("lambda", "text that begins with lambda runs only with worker.task_policy: any and \
+                     worker.allow_eval: true".to_owned()))
+            };
+        }
+        check_name(name).map_err(|error| ("bad_name", error.to_string()))?;
+        if self.policy != TaskPolicy::Any && has_dunder_part(name) {
+            return Err(("policy", format!("task {name:?} has a part with two underscores first, which only \
+                 worker.task_policy: any lets through")));
+        }
+        match &self.policy {
+            TaskPolicy::Prefix(prefixes) if !prefixes.iter().any(|prefix| name.starts_with(prefix)) => {
+                Err(("policy", format!("task {name:?} begins with none of worker.task_prefixes \
+                     (worker.task_policy is prefix)")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn refused(reason: &'static str, text: String, source: &Source, bytes: usize) -> Taken {
+    Taken::Refused(Event::Refused { reason, text, channel: Arc::clone(&source.channel), bytes })
+}

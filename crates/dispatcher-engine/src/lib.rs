@@ -1,0 +1,32 @@
+//! Every decision about a task, without I/O and without a clock.
+//!
+//! A task moves one way: `intake` (text → task) ► `stage` (delay, admission) ► `queue` ► `pool` (a worker runs
+//! it) ► `completion` (counts, events, settle). [`Engine`] owns all of it. [`Engine::handle`] takes in what
+//! happened and when, [`Engine::poll_effect`] gives out what is to be done, [`Engine::next_wakeup`] says when to
+//! call again. Read `engine.rs` first: `enter` and `advance` are the path.
+
+mod config;
+mod task;
+mod input;
+mod effect;
+mod event;
+mod engine;
+mod intake;
+mod schedule;
+mod stage;
+mod queue;
+mod pool;
+mod completion;
+mod shutdown;
+mod find;
+mod view;
+
+pub use completion::Counters;
+pub use config::{Config, PoolConfig, Route, Schedule, TaskPolicy};
+pub use effect::{Effect, Settled};
+pub use engine::Engine;
+pub use event::{CancelReason, DropReason, Event, Rung};
+pub use find::{Filter, Found, Place};
+pub use input::{Exit, Input};
+pub use task::{BrokerId, PoolId, Source, Task, WorkerId};
+pub use view::{PoolView, WorkerState, WorkerView};

@@ -1,0 +1,49 @@
+//! Tasks that wait for their time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Stage, Verdict};
+use crate::task::Task;
+
+/// Sorted by due time, then by arrival.
+#[derive(Debug, Default)]
+pub(crate) struct Delay {
+    waiting: BTreeMap<(Instant, u64), Arc<Task>>,
+    arrivals: u64,
+}
+
+impl Stage for Delay {
+    fn label(&self) -> &'static str {
+        "delayed"
+    }
+
+    fn enter(&mut self, task: Arc<Task>, now: Instant) -> Verdict {
+        let Some(delay) = task.message.delay() else { return Verdict::Pass(task) };
+        self.arrivals += 1;
+        self.waiting.insert((now + delay, self.arrivals), task);
+        Verdict::Hold
+    }
+
+    fn release(&mut self, now: Instant) -> Option<Arc<Task>> {
+        let first = self.waiting.first_entry()?;
+        (first.key().0 <= now).then(|| first.remove())
+    }
+
+    fn next_wakeup(&self) -> Option<Instant> {
+        self.waiting.first_key_value().map(|((due, _), _)| *due)
+    }
+
+    fn waiting(&self) -> Vec<&Arc<Task>> {
+        self.waiting.values().collect()
+    }
+
+    fn remove(&mut self, fits: &dyn Fn(&Task) -> bool) -> Vec<Arc<Task>> {
+        self.waiting.extract_if(.., |_, task| fits(task)).map(|(_, task)| task).collect()
+    }
+
+    fn len(&self) -> usize {
+        self.waiting.len()
+    }
+}

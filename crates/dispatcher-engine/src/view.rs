@@ -1,0 +1,127 @@
+//! The engine as seen from outside: workers and counts. Changes nothing.
+
+use std::time::{Duration, Instant};
+
+use crate::completion::Counters;
+use crate::engine::Engine;
+use crate::pool::worker::Worker;
+use crate::task::WorkerId;
+
+pub use crate::pool::worker::WorkerState;
+
+/// One worker.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkerView {
+    /// Its number.
+    pub id: WorkerId,
+    /// What it is doing.
+    pub state: WorkerState,
+    /// Tasks it has ended.
+    pub finished: u64,
+    /// The name and uuid of the task it began first of those it is running.
+    pub current: Option<(String, String)>,
+    /// One of its tasks was asked to give way and has not ended.
+    pub cancelling: bool,
+    /// How long ago it was asked for.
+    pub age: Duration,
+}
+
+/// Counts over everything.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PoolView {
+    /// The number that the next worker gets.
+    pub next_worker: u32,
+    /// Workers that exist.
+    pub workers: usize,
+    /// Tasks that are running.
+    pub running: usize,
+    /// Tasks that are running or ready.
+    pub active: usize,
+}
+
+impl Engine {
+    /// Every worker: the one idle longest first, the one used last at the end.
+    pub fn workers(&self, now: Instant) -> Vec<WorkerView> {
+        self.workers_by_use().into_iter().map(|worker| view(worker, now)).collect()
+    }
+
+    pub(crate) fn workers_by_use(&self) -> Vec<&Worker> {
+        let mut workers: Vec<_> = self.pools.iter().flat_map(|pool| pool.workers.values()).collect();
+        workers.sort_by_key(|worker| (worker.used, worker.id));
+        workers
+    }
+
+    pub(crate) fn worker_ids(&self) -> Vec<WorkerId> {
+        self.pools.iter().flat_map(|pool| pool.workers.keys().copied()).collect()
+    }
+
+    /// What has been counted since the start.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Tasks that are running.
+    pub fn running_count(&self) -> usize {
+        self.pools.iter().map(crate::pool::Pool::running_count).sum()
+    }
+
+    /// Tasks that are ready and have not begun.
+    pub fn queued_count(&self) -> usize {
+        self.pools.iter().map(|pool| pool.queue.len() + pool.handed_count()).sum()
+    }
+
+    /// Tasks that wait in the stage with this label: `delayed` or `blocked`.
+    pub fn held_count(&self, label: &str) -> usize {
+        self.stages.iter().filter(|stage| stage.label() == label).map(|stage| stage.len()).sum()
+    }
+
+    /// Counts over all pools.
+    pub fn pool_view(&self) -> PoolView {
+        let running = self.running_count();
+        PoolView {
+            next_worker: self.next_worker,
+            workers: self.pools.iter().map(|pool| pool.workers.len()).sum(),
+            running,
+            active: running + self.queued_count(),
+        }
+    }
+
+    /// How many tasks the schedules have started.
+    pub fn scheduled_count(&self) -> u64 {
+        self.schedules.produced()
+    }
+
+    /// How many schedules there are.
+    pub fn schedule_count(&self) -> usize {
+        self.schedules.count()
+    }
+
+    /// The pieces of messages that are not whole, and what came of others.
+    pub fn pieces(&self) -> &dispatcher_protocol::Assembler {
+        &self.intake.pieces
+    }
+
+    /// Whether a message from a broker may name this task; if not, why.
+    pub fn allows(&self, name: &str) -> Result<(), String> {
+        self.intake.gate(name).map_err(|(_, text)| text)
+    }
+
+    /// Whether every ordinary start and end of a task is told.
+    pub fn set_verbose(&mut self, verbose: bool) {
+        self.verbose = verbose;
+    }
+}
+
+fn view(worker: &Worker, now: Instant) -> WorkerView {
+    WorkerView {
+        id: worker.id,
+        state: worker.state,
+        finished: worker.finished,
+        current: worker
+            .running
+            .first()
+            .map(|running| (running.task.message.task().to_owned(), running.task.uuid.to_string())),
+        cancelling: worker.running.iter().any(|running| running.cancelled.is_some()),
+        age: now - worker.created,
+    }
+}
