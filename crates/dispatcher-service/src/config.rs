@@ -7,12 +7,25 @@
 //! Where it stands: before everything. `text → tree with positions → the shapes of old samples put right →
 //! the table's check → the rules between keys → Config`.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use dispatcher_broker::{Options, SelfCheck, Settings};
 use serde_json::{Map, Value};
 
 mod complaint;
+mod tree;
+mod scalar;
+mod yaml;
+mod old_shapes;
+mod table;
+mod check;
+mod rules;
+mod build;
+mod schema;
+mod show;
 
 pub use complaint::{Complaint, Complaints, Position, Severity};
 
@@ -31,7 +44,7 @@ pub enum Source {
 }
 
 /// Everything the service needs to know, checked, with every default in place.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Config {
     /// The whole file as JSON, with the shapes of old samples put right; what workers receive as their settings.
     pub raw: Value,
@@ -61,7 +74,7 @@ pub struct Config {
     pub worker: Worker,
     /// Which broker a publisher uses when it does not say.
     pub publish: Publish,
-    /// What the file says that has no effect or another one than it seems; never empty fields of it are errors.
+    /// What the file says that has no effect, or another one than it seems; no errors.
     pub warnings: Vec<Complaint>,
 }
 
@@ -103,8 +116,8 @@ pub struct BrokerConfig {
     pub max_connection_idle: Option<Duration>,
     /// How old the answer of that test may be; 2 s, `None` when there is no test.
     pub max_self_check_message_age: Option<Duration>,
-    /// `config` of `pg_notify` (libpq keywords or a conninfo) as it stands in the file.
-    pub connection: Map<String, Value>,
+    /// `config` of `pg_notify`: libpq keywords or a conninfo, in the order of the file.
+    pub connection: Settings,
     /// `socket_path` of `socket`.
     pub socket_path: Option<PathBuf>,
 }
@@ -112,7 +125,7 @@ pub struct BrokerConfig {
 /// The brokers the native service knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BrokerKind {
-    /// PostgreSQL notifications.
+    /// Notifications of Postgres.
     PgNotify,
     /// A Unix socket.
     Socket,
@@ -121,7 +134,7 @@ pub enum BrokerKind {
 }
 
 /// One entry of `producers.ScheduledProducer.task_schedule`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Schedule {
     /// The task's name.
     pub task: String,
@@ -132,7 +145,7 @@ pub struct Schedule {
 }
 
 /// One entry of `producers.OnStartProducer.task_list`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct OnStart {
     /// The task's name.
     pub task: String,
@@ -159,7 +172,7 @@ pub enum StartMethod {
 }
 
 /// `worker`, and the keys of `service` that are about workers.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Worker {
     /// The Python interpreter; `None` finds one.
     pub python: Option<PathBuf>,
@@ -214,16 +227,85 @@ pub struct Publish {
     pub default_control_broker: Option<String>,
 }
 
+impl BrokerConfig {
+    /// What `dispatcher_broker::build` wants.
+    pub fn options(&self) -> Options {
+        let pair = self.max_connection_idle.zip(self.max_self_check_message_age);
+        Options {
+            config: self.connection.clone(),
+            channels: self.channels.clone(),
+            self_check: pair.map(|(after_idle, max_age)| SelfCheck { after_idle, max_age }),
+            ..Options::default()
+        }
+    }
+}
+
+impl Schedule {
+    /// The task message as JSON text, as a publisher would have sent it.
+    pub fn payload(&self) -> String {
+        build::payload(&self.task, &self.message)
+    }
+}
+
+impl OnStart {
+    /// The task message as JSON text, as a publisher would have sent it.
+    pub fn payload(&self) -> String {
+        build::payload(&self.task, &self.message)
+    }
+}
+
 /// Reads and checks a configuration.
 ///
 /// # Errors
-/// Everything that is wrong with it, in the order of the file, warnings included.
+/// Everything that is wrong with it, in the order of the text, warnings included.
 pub fn load(source: Source) -> Result<Config, Complaints> {
-    let _ = source;
-    Err(Complaints::default())
+    let (source, text) = match source {
+        Source::Text { name, text } => (name, Ok(text)),
+        Source::File(path) => (path.display().to_string(), read(&path)),
+    };
+    let mut list = Vec::new();
+    let root = match text.and_then(|text| yaml::parse(&text, &mut list)) {
+        Ok(mut root) => {
+            old_shapes::put_right(&mut root, &mut list);
+            check::check(&root, &mut list);
+            rules::check(&root, &mut list);
+            root
+        }
+        Err(complaint) => {
+            list.push(complaint);
+            return Err(Complaints { source, list });
+        }
+    };
+    list.sort_by_key(|complaint| complaint.position);
+    if list.iter().any(Complaint::is_error) {
+        return Err(Complaints { source, list });
+    }
+    Ok(build::config(&root, list))
+}
+
+/// The text of a file; a file that is too long is refused, not read.
+fn read(path: &Path) -> Result<String, Complaint> {
+    let refuse = |what: String| Complaint::error("", None, what);
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(yaml::MAX_BYTES as u64 + 1).read_to_end(&mut bytes))
+        .map_err(|error| refuse(format!("cannot be read: {error}")))?;
+    if bytes.len() > yaml::MAX_BYTES {
+        return Err(refuse(format!("longer than {} bytes, which no configuration is", yaml::MAX_BYTES)));
+    }
+    String::from_utf8(bytes).map_err(|error| refuse(format!("not UTF-8: {}", error.utf8_error())))
 }
 
 /// The JSON Schema (draft 2020-12) of the file.
 pub fn schema() -> Value {
-    Value::Null
+    schema::schema()
+}
+
+/// A random UUID (version 4) as text. Unique, not secret.
+pub fn random_uuid() -> String {
+    let version = 0x4000_u128 << 64;
+    let variant = 0x8000_u128 << 48;
+    let kept = !(0xf000_u128 << 64 | 0xc000_u128 << 48);
+    let hex = format!("{:032x}", fastrand::u128(..) & kept | version | variant);
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }

@@ -92,7 +92,9 @@ impl Check<'_> {
                 let what = format!("Channel name is too long chars={}; {MAX_CHANNEL} bytes fit", name.len());
                 self.error(path, node.at, what);
             }
-            Some(name) if name.contains('\0') => self.error(path, node.at, "a channel name cannot hold a zero byte"),
+            Some(name) if name.contains('\0') => {
+                self.error(path, node.at, "a channel name cannot hold a zero byte");
+            }
             Some(_) => {}
         }
     }
@@ -125,10 +127,18 @@ impl Check<'_> {
             _ => None,
         };
         let Some(seconds) = seconds else { return self.wrong(path, node, "a number of seconds") };
-        let fits = if zero { (0.0..=MOST_SECONDS).contains(&seconds) } else { seconds > 0.0 && seconds <= MOST_SECONDS };
+        let fits = if zero {
+            (0.0..=MOST_SECONDS).contains(&seconds)
+        } else {
+            seconds > 0.0 && seconds <= MOST_SECONDS
+        };
         if !fits {
             let least = if zero { "0 or more" } else { "more than 0" };
-            self.error(path, node.at, format!("is {seconds}, but has to be {least} seconds, and at most {MOST_SECONDS}"));
+            self.error(
+                path,
+                node.at,
+                format!("is {seconds}, but has to be {least} seconds, and at most {MOST_SECONDS}"),
+            );
         }
     }
 
@@ -192,7 +202,9 @@ fn is_map(node: &Node) -> bool {
 /// The right place of a misplaced key, the nearest key, or the few keys there are.
 fn suggestion(path: &str, entry: &Entry, section: &'static Section) -> Option<String> {
     if section.noun == "broker" && entry.key.contains('.') {
-        return Some("a broker written in Python is not run by this service; pg_notify and socket are".to_owned());
+        return Some(
+            "a broker written in Python is not run by this service; pg_notify and socket are".to_owned(),
+        );
     }
     if path == "brokers.pg_notify" && LIBPQ.contains(&entry.key.as_str()) {
         return Some(format!("it belongs at brokers.pg_notify.config.{}", entry.key));

@@ -49,7 +49,13 @@ pub struct Complaint {
 
 impl Complaint {
     pub(super) fn error(path: &str, position: Option<Position>, what: impl Into<String>) -> Complaint {
-        Complaint { severity: Severity::Error, path: path.to_owned(), position, what: what.into(), hint: None }
+        Complaint {
+            severity: Severity::Error,
+            path: path.to_owned(),
+            position,
+            what: what.into(),
+            hint: None,
+        }
     }
 
     pub(super) fn warning(path: &str, position: Option<Position>, what: impl Into<String>) -> Complaint {

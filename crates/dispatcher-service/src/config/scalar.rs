@@ -77,12 +77,12 @@ fn sign(text: &str) -> (bool, &str) {
 }
 
 #[expect(clippy::option_option, reason = "as in `whole`")]
-fn radix(digits: &str, base: u32) -> Option<Option<u64>> {
-    let bare: String = digits.chars().filter(|c| *c != '_').collect();
-    if bare.is_empty() || !bare.chars().all(|c| c.is_digit(base)) {
+fn radix(digits: &str, radix: u32) -> Option<Option<u64>> {
+    let plain: String = digits.chars().filter(|c| *c != '_').collect();
+    if plain.is_empty() || !plain.chars().all(|c| c.is_digit(radix)) {
         return None;
     }
-    Some(u64::from_str_radix(&bare, base).ok())
+    Some(u64::from_str_radix(&plain, radix).ok())
 }
 
 /// `1:30` is ninety.
@@ -110,10 +110,12 @@ fn fraction(text: &str) -> Option<f64> {
         ".inf" | ".Inf" | ".INF" => f64::INFINITY,
         ".nan" | ".NaN" | ".NAN" if rest == text => f64::NAN,
         _ => {
-            let numeric = rest.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'e' | b'E' | b'-' | b'+'));
+            let numeric = rest
+                .bytes()
+                .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'e' | b'E' | b'-' | b'+'));
             let begins = rest.starts_with(|c: char| c.is_ascii_digit())
                 || (rest.starts_with('.') && rest[1..].starts_with(|c: char| c.is_ascii_digit()));
-            if !numeric || !begins {
+            if !numeric || !begins || !rest.contains(['.', 'e', 'E']) {
                 return None;
             }
             rest.replace('_', "").parse().ok()?

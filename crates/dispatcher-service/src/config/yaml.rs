@@ -28,7 +28,11 @@ const NODE_WEIGHT: usize = 64;
 /// The first thing that is not YAML, or a limit that was passed. Keys that stand twice are added to `complaints`.
 pub(super) fn parse(text: &str, complaints: &mut Vec<Complaint>) -> Result<Node, Complaint> {
     if text.len() > MAX_BYTES {
-        return Err(Complaint::error("", None, format!("{} bytes long, {MAX_BYTES} are allowed", text.len())));
+        return Err(Complaint::error(
+            "",
+            None,
+            format!("{} bytes long, {MAX_BYTES} are allowed", text.len()),
+        ));
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     match Builder::default().read(text, complaints) {
@@ -72,9 +76,9 @@ impl Builder {
         let mut parser = Parser::new_from_str(text);
         while let Some(next) = parser.next_event() {
             let (event, span) = next.map_err(|error| {
-                Complaint::error("", place(error.marker()), format!("not YAML: {}", error.info()))
+                Complaint::error("", Some(place(error.marker())), format!("not YAML: {}", error.info()))
             })?;
-            self.take(event, place(&span.start), complaints)?;
+            self.take(event, Some(place(&span.start)), complaints)?;
         }
         self.root.ok_or_else(|| Complaint::error("", None, "empty; the least is `version: 2`"))
     }
@@ -98,8 +102,12 @@ impl Builder {
                 let merge = style == ScalarStyle::Plain && text == "<<";
                 self.add(Node::new(data, at), anchor, merge, complaints)
             }
-            Event::SequenceStart(anchor, _) => self.push(at, anchor, Inside::List(Vec::new())),
-            Event::MappingStart(anchor, _) => {
+            Event::SequenceStart(anchor, tag) => {
+                self.tagged(tag.as_deref(), "seq", at)?;
+                self.push(at, anchor, Inside::List(Vec::new()))
+            }
+            Event::MappingStart(anchor, tag) => {
+                self.tagged(tag.as_deref(), "map", at)?;
                 let inside = Inside::Map { entries: Vec::new(), key: None, merged: Vec::new() };
                 self.push(at, anchor, inside)
             }
@@ -109,6 +117,18 @@ impl Builder {
         }
     }
 
+    /// Refuses a tag that names anything but what stands there: a tag cannot make objects here.
+    fn tagged(&self, tag: Option<&Tag>, kind: &str, at: Option<Position>) -> Result<(), Complaint> {
+        match tag {
+            Some(tag) if !(tag.is_yaml_core_schema() && tag.suffix == kind) => Err(self.unknown_tag(tag, at)),
+            _ => Ok(()),
+        }
+    }
+
+    fn unknown_tag(&self, tag: &Tag, at: Option<Position>) -> Complaint {
+        Complaint::error(&self.path(), at, format!("the tag {tag} is not known here"))
+    }
+
     fn scalar(
         &self,
         text: &str,
@@ -116,19 +136,28 @@ impl Builder {
         tag: Option<&Tag>,
         at: Option<Position>,
     ) -> Result<Data, Complaint> {
-        let refuse = |what: String| Complaint::error(&self.path(), at, what);
         let kind = match tag {
             Some(tag) if tag.is_yaml_core_schema() => Some(tag.suffix.as_str()),
-            Some(tag) if tag.handle == "!" && tag.suffix.is_empty() => Some("str"),
-            Some(tag) => return Err(refuse(format!("the tag {tag} is not known here"))),
+            Some(tag) if tag.handle.is_empty() && tag.suffix == "!" => Some("str"),
+            Some(tag) => return Err(self.unknown_tag(tag, at)),
             None if style == ScalarStyle::Plain => None,
             None => Some("str"),
         };
-        match kind {
-            None | Some("int" | "float" | "bool" | "null") => {
-                scalar::resolve(text).map_err(|what| refuse(format!("{what} cannot be handed to a worker")))
+        let data = match (kind, tag) {
+            (None | Some("int" | "float" | "bool" | "null"), _) => scalar::resolve(text).map_err(|what| {
+                Complaint::error(&self.path(), at, format!("{what} cannot be handed to a worker"))
+            })?,
+            (Some("str" | "timestamp"), _) | (Some(_), None) => Data::Text(text.to_owned()),
+            (Some(_), Some(tag)) => return Err(self.unknown_tag(tag, at)),
+        };
+        match (kind, &data) {
+            (None | Some("str" | "timestamp"), _)
+            | (Some("int" | "float"), Data::Number(_))
+            | (Some("bool"), Data::Bool(_))
+            | (Some("null"), Data::Null) => Ok(data),
+            (Some(kind), _) => {
+                Err(Complaint::error(&self.path(), at, format!("is marked !!{kind} and is none")))
             }
-            Some(_) => Ok(Data::Text(text.to_owned())),
         }
     }
 
@@ -207,7 +236,11 @@ impl Builder {
                 Some(Key { text, at, .. }) => {
                     if let Some(index) = entries.iter().position(|entry| entry.key == text) {
                         entries.remove(index);
-                        complaints.push(Complaint::warning(&path, at, "the key stands twice; this one counts"));
+                        complaints.push(Complaint::warning(
+                            &path,
+                            at,
+                            "the key stands twice; this one counts",
+                        ));
                     }
                     entries.push(Entry { key: text, at, value: node });
                 }
@@ -270,6 +303,6 @@ fn depth(node: &Node) -> usize {
     }
 }
 
-fn place(marker: &Marker) -> Option<Position> {
-    Some(Position { line: marker.line(), column: marker.col() + 1 })
+fn place(marker: &Marker) -> Position {
+    Position { line: marker.line(), column: marker.col() + 1 }
 }

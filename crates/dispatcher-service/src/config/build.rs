@@ -1,0 +1,235 @@
+//! A checked tree to types: what the file says, else what the table says.
+//!
+//! Finds nothing wrong; a value of another shape than the table's is taken for absent. Where it stands: the last
+//! step of loading.
+
+use std::path::PathBuf;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use dispatcher_broker::Settings;
+use serde_json::{Map, Value};
+
+use super::table::{self, MOST_SECONDS};
+use super::tree::{Entry, Node};
+use super::{
+    BrokerConfig, BrokerKind, Complaint, Config, Metrics, OnStart, Pool, Publish, Schedule, StartMethod,
+    TaskPolicy, Worker,
+};
+
+/// Keyword arguments of psycopg's `connect` that are not connection settings.
+const PSYCOPG_ONLY: &[&str] =
+    &["autocommit", "prepare_threshold", "row_factory", "cursor_factory", "context"];
+
+/// Everything in its place.
+pub(super) fn config(root: &Node, warnings: Vec<Complaint>) -> Config {
+    let service = Reader { root, base: &["service"] };
+    let main = Reader { root, base: &["service", "main_kwargs"] };
+    Config {
+        raw: root.to_json(),
+        node_id: main.text("node_id").unwrap_or_else(super::random_uuid),
+        pool: pool(&Reader { root, base: &["service", "pool_kwargs"] }),
+        shutdown_grace: service.seconds("shutdown_grace"),
+        cancel_grace: service.seconds("cancel_grace"),
+        terminate_grace: service.seconds("terminate_grace"),
+        chunk_message_timeout: main.seconds("chunk_message_timeout_seconds"),
+        brokers: brokers(root),
+        schedules: tasks(root, "ScheduledProducer", "task_schedule").filter_map(schedule).collect(),
+        on_start: tasks(root, "OnStartProducer", "task_list").map(on_start).collect(),
+        control_producer: root.find(&["producers", "ControlProducer"]).is_some(),
+        metrics: metrics(root),
+        worker: worker(root),
+        publish: publish(root),
+        warnings,
+    }
+}
+
+/// The keys of one section.
+struct Reader<'a> {
+    root: &'a Node,
+    base: &'a [&'a str],
+}
+
+impl Reader<'_> {
+    /// What stands in the file; the table's default if nothing does.
+    fn value(&self, name: &str) -> Value {
+        let path = [self.base, &[name]].concat();
+        if let Some(node) = self.root.find(&path) {
+            return node.to_json();
+        }
+        let default = table::find(&path).map_or("null", |key| key.default);
+        serde_json::from_str(default).unwrap_or(Value::Null)
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        self.value(name).as_str().map(str::to_owned).filter(|text| !text.is_empty())
+    }
+
+    fn texts(&self, name: &str) -> Vec<String> {
+        let value = self.value(name);
+        let items = value.as_array().map_or(&[][..], Vec::as_slice);
+        items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+    }
+
+    fn flag(&self, name: &str) -> bool {
+        self.value(name).as_bool().unwrap_or(false)
+    }
+
+    fn count(&self, name: &str) -> Option<u32> {
+        self.value(name).as_u64().and_then(|count| count.try_into().ok())
+    }
+
+    fn maybe_seconds(&self, name: &str) -> Option<Duration> {
+        duration(&self.value(name))
+    }
+
+    fn seconds(&self, name: &str) -> Duration {
+        self.maybe_seconds(name).unwrap_or_default()
+    }
+}
+
+/// Seconds, as a number or as text that is one.
+fn duration(value: &Value) -> Option<Duration> {
+    let seconds = match value {
+        Value::String(text) => text.trim().parse().ok()?,
+        value => value.as_f64()?,
+    };
+    (0.0..=MOST_SECONDS).contains(&seconds).then(|| Duration::from_secs_f64(seconds))
+}
+
+fn pool(pool: &Reader<'_>) -> Pool {
+    let min_workers = pool.count("min_workers").unwrap_or(1);
+    let cpus = || available_parallelism().map_or(1, |count| count.get() as u32);
+    Pool {
+        min_workers,
+        max_workers: pool.count("max_workers").unwrap_or_else(cpus).max(min_workers).max(1),
+        scaledown_wait: pool.seconds("scaledown_wait"),
+        scaledown_interval: pool.seconds("scaledown_interval"),
+        scaledown_reserve: pool.count("scaledown_reserve").unwrap_or(0),
+        worker_stop_wait: pool.seconds("worker_stop_wait"),
+        worker_removal_wait: pool.seconds("worker_removal_wait"),
+        worker_max_lifetime: pool.maybe_seconds("worker_max_lifetime_seconds"),
+        results_read_timeout: pool.maybe_seconds("results_read_timeout"),
+    }
+}
+
+fn brokers(root: &Node) -> Vec<BrokerConfig> {
+    let names = root.find(&["brokers"]).map_or(&[][..], Node::entries);
+    names.iter().filter_map(|entry| broker(&entry.key, root)).collect()
+}
+
+/// One broker of the tree; none if there is none of that name.
+pub(super) fn broker(name: &str, root: &Node) -> Option<BrokerConfig> {
+    let node = root.find(&["brokers", name])?;
+    let base = ["brokers", name];
+    let read = Reader { root, base: &base };
+    let kind = match name {
+        "pg_notify" => BrokerKind::PgNotify,
+        "socket" => BrokerKind::Socket,
+        _ => BrokerKind::Noop,
+    };
+    let channels = read.texts("channels");
+    let only = if let [only] = channels.as_slice() { Some(only.clone()) } else { None };
+    let idle = read.maybe_seconds("max_connection_idle_seconds");
+    Some(BrokerConfig {
+        name: name.to_owned(),
+        kind,
+        default_publish_channel: read.text("default_publish_channel").or(only),
+        channels,
+        max_connection_idle: idle,
+        max_self_check_message_age: idle
+            .and_then(|_| read.maybe_seconds("max_self_check_message_age_seconds")),
+        connection: node.entry("config").map_or_else(Settings::default, |entry| settings(&entry.value)),
+        socket_path: read.text("socket_path").map(PathBuf::from),
+    })
+}
+
+/// Connection settings as text, in the order of the file.
+fn settings(config: &Node) -> Settings {
+    let entries = config.entries().iter();
+    entries
+        .filter(|entry| !entry.value.is_null() && !PSYCOPG_ONLY.contains(&entry.key.as_str()))
+        .map(|entry| {
+            let text = entry.value.as_text().map_or_else(|| entry.value.to_json().to_string(), str::to_owned);
+            (entry.key.clone(), text)
+        })
+        .collect()
+}
+
+fn tasks<'a>(root: &'a Node, producer: &str, list: &str) -> impl Iterator<Item = &'a Entry> {
+    root.find(&["producers", producer, list]).map_or(&[][..], Node::entries).iter()
+}
+
+fn schedule(entry: &Entry) -> Option<Schedule> {
+    let mut message = entry.value.to_json_map();
+    let every = duration(&message.shift_remove("schedule")?)?;
+    Some(Schedule { task: entry.key.clone(), every, message })
+}
+
+fn on_start(entry: &Entry) -> OnStart {
+    OnStart { task: entry.key.clone(), message: entry.value.to_json_map() }
+}
+
+/// The message that a task of the config becomes.
+pub(super) fn task_payload(name: &str, options: &Node) -> String {
+    let mut message = options.to_json_map();
+    message.shift_remove("schedule");
+    payload(name, &message)
+}
+
+/// A task message as JSON text.
+pub(super) fn payload(task: &str, options: &Map<String, Value>) -> String {
+    let mut message = options.clone();
+    message.insert("task".to_owned(), Value::from(task));
+    Value::Object(message).to_string()
+}
+
+fn metrics(root: &Node) -> Option<Metrics> {
+    root.find(&["service", "metrics_kwargs"]).filter(|node| !node.is_null())?;
+    let read = Reader { root, base: &["service", "metrics_kwargs"] };
+    let port = read.value("port").as_u64().and_then(|port| port.try_into().ok())?;
+    Some(Metrics { host: read.text("host").unwrap_or_default(), port })
+}
+
+fn worker(root: &Node) -> Worker {
+    let read = Reader { root, base: &["worker"] };
+    let spawn = Reader { root, base: &["service"] }.text("process_manager_cls").as_deref()
+        == Some("SpawnServerManager");
+    Worker {
+        python: read.text("python").map(PathBuf::from),
+        command: Some(read.texts("command")).filter(|words| !words.is_empty()),
+        start_method: if spawn { StartMethod::Spawn } else { StartMethod::ForkServer },
+        preload_modules: Reader { root, base: &["service", "process_manager_kwargs"] }
+            .texts("preload_modules"),
+        worker_cls: read.text("worker_cls"),
+        worker_kwargs: root.find(&["worker", "worker_kwargs"]).map_or_else(Map::new, Node::to_json_map),
+        idle_timeout: idle_timeout(root).unwrap_or_default(),
+        task_policy: match read.text("task_policy").as_deref() {
+            Some("any") => TaskPolicy::Any,
+            Some("prefix") => TaskPolicy::Prefix,
+            _ => TaskPolicy::Registered,
+        },
+        task_prefixes: read.texts("task_prefixes"),
+        allow_eval: read.flag("allow_eval"),
+    }
+}
+
+/// `worker.worker_kwargs.idle_timeout`; 0 is none.
+pub(super) fn idle_timeout(root: &Node) -> Result<Option<Duration>, ()> {
+    let Some(node) = root.find(&["worker", "worker_kwargs", "idle_timeout"]).filter(|node| !node.is_null())
+    else {
+        return Ok(None);
+    };
+    let idle = node.to_json().as_f64().and_then(|seconds| duration(&seconds.into())).ok_or(())?;
+    Ok(Some(idle).filter(|idle| !idle.is_zero()))
+}
+
+fn publish(root: &Node) -> Publish {
+    let read = Reader { root, base: &["publish"] };
+    let names = root.find(&["brokers"]).map_or(&[][..], Node::entries);
+    let only = if let [only] = names { Some(only.key.clone()) } else { None };
+    // The only broker is used whatever `default_broker` says, as in dispatcherd.
+    let default_broker = only.or_else(|| read.text("default_broker"));
+    let default_control_broker = read.text("default_control_broker").or_else(|| default_broker.clone());
+    Publish { default_broker, default_control_broker }
+}
