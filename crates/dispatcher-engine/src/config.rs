@@ -29,6 +29,8 @@ pub struct Config {
     pub schedules: Vec<Schedule>,
     /// Tasks that run once at the start.
     pub on_start: Vec<TaskMessage>,
+    /// Whether a broker wants to know how many tasks could begin.
+    pub announce_demand: bool,
     /// Whether an event is wanted for every ordinary start and end of a task.
     pub verbose: bool,
 }
@@ -48,6 +50,7 @@ impl Default for Config {
             chunk_patience: Duration::from_secs(30 * 60),
             schedules: Vec::new(),
             on_start: Vec::new(),
+            announce_demand: false,
             verbose: false,
         }
     }

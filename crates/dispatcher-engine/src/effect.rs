@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dispatcher_protocol::ControlRequest;
 
 use crate::event::Event;
-use crate::task::{BrokerId, PoolId, Source, Task, WorkerId};
+use crate::task::{PoolId, Source, Task, WorkerId};
 
 /// One thing to do. The driver carries effects out in order and never makes the engine wait.
 #[derive(Debug)]
@@ -69,10 +69,8 @@ pub enum Effect {
     },
     /// Something worth a log line or a counter.
     Event(Event),
-    /// How many tasks this broker's deliveries could begin at once now.
+    /// How many tasks could begin at once now; for brokers that are asked for work instead of pushing it.
     Demand {
-        /// Which.
-        broker: BrokerId,
         /// How many.
         free: usize,
     },

@@ -35,6 +35,8 @@ pub struct Engine {
     pub(crate) phase: Phase,
     pub(crate) counters: Counters,
     pub(crate) verbose: bool,
+    /// The demand that was announced last; none when nobody wants to know.
+    demand: Option<usize>,
     pub(crate) next_worker: u32,
     pub(crate) began: Vec<Arc<Task>>,
     pub(crate) unbegan: Vec<Arc<Task>>,
@@ -75,6 +77,7 @@ impl Engine {
             phase: Phase::Running,
             counters: Counters::default(),
             verbose: config.verbose,
+            demand: config.announce_demand.then_some(usize::MAX),
             next_worker: 0,
             began: Vec::new(),
             unbegan: Vec::new(),
@@ -182,13 +185,24 @@ impl Engine {
                 self.enter(at + 1, task, now);
             }
         }
-        if self.phase != Phase::Stopping {
+        if matches!(self.phase, Phase::Running | Phase::Quiet) {
             for pool in &mut self.pools {
                 pool.grow(&mut self.next_worker, &mut turn!(self, now));
                 pool.assign(&mut turn!(self, now));
             }
         }
         self.tell_stages();
+        self.announce_demand();
+    }
+
+    fn announce_demand(&mut self) {
+        let Some(last) = self.demand else { return };
+        let running = self.phase == Phase::Running;
+        let free = if running { self.pools.iter().map(Pool::free_slots).sum() } else { 0 };
+        if free != last {
+            self.demand = Some(free);
+            self.out.push_back(Effect::Demand { free });
+        }
     }
 
     /// Tells the stages which tasks have begun, and which had not after all.

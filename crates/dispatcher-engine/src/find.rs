@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use dispatcher_protocol::TaskMessage;
+use dispatcher_protocol::same_json;
 
 use crate::engine::{Engine, turn};
 use crate::event::{CancelReason, DropReason};
@@ -17,8 +17,10 @@ pub struct Filter {
     pub task: Option<String>,
     /// The whole uuid.
     pub uuid: Option<String>,
-    /// A message with the `args` and `kwargs` asked for, to compare with; its name counts for nothing.
-    pub work: Option<TaskMessage>,
+    /// Positional arguments as JSON text.
+    pub args: Option<String>,
+    /// Keyword arguments as JSON text.
+    pub kwargs: Option<String>,
 }
 
 impl Filter {
@@ -26,8 +28,13 @@ impl Filter {
     pub fn fits(&self, task: &Task) -> bool {
         self.task.as_deref().is_none_or(|name| name == task.message.task())
             && self.uuid.as_deref().is_none_or(|uuid| *uuid == *task.uuid)
-            && self.work.as_ref().is_none_or(|work| work.same_arguments(&task.message))
+            && self.args.as_deref().is_none_or(|args| equal(args, task.message.args()))
+            && self.kwargs.as_deref().is_none_or(|kwargs| equal(kwargs, task.message.kwargs()))
     }
+}
+
+fn equal(wanted: &str, present: Option<&str>) -> bool {
+    present.is_some_and(|present| same_json(wanted, present))
 }
 
 /// A task and where it is.

@@ -56,10 +56,6 @@ impl<'a> Scanner<'a> {
         Self { text, bytes: text.as_bytes(), at: 0, keys: 0 }
     }
 
-    pub(crate) fn offset(&self) -> usize {
-        self.at
-    }
-
     pub(crate) fn fail<T>(&self, reason: Reason) -> Result<T, DecodeError> {
         Err(DecodeError::at(reason, self.at))
     }

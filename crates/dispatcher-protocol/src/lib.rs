@@ -25,4 +25,5 @@ pub use frame::{
 };
 pub use json::{MAX_DEPTH, MAX_KEYS};
 pub use message::{Decoded, MAX_MESSAGE, MAX_SECONDS, OnDuplicate, TaskMessage, decode};
+pub use same::equal as same_json;
 pub use name::{MAX_NAME, NameError, check_name, has_dunder_part, is_lambda};

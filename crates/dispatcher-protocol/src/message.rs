@@ -217,17 +217,15 @@ impl TaskMessage {
 
     /// Whether the other message asks for the same work: task, `args` and `kwargs` equal as Python compares them.
     pub fn same_work(&self, other: &Self) -> bool {
-        self.fingerprint == other.fingerprint && self.task() == other.task() && self.same_arguments(other)
-    }
-
-    /// Whether `args` and `kwargs` are equal as Python compares them, whatever the tasks are.
-    pub fn same_arguments(&self, other: &Self) -> bool {
         let equal = |one: Option<&str>, two: Option<&str>| match (one, two) {
             (None, None) => true,
             (Some(one), Some(two)) => same::equal(one, two),
             _ => false,
         };
-        equal(self.args(), other.args()) && equal(self.kwargs(), other.kwargs())
+        self.fingerprint == other.fingerprint
+            && self.task() == other.task()
+            && equal(self.args(), other.args())
+            && equal(self.kwargs(), other.kwargs())
     }
 
     /// Appends the body with `uuid` and `channel` put last: of equal keys the last counts, for every reader.

@@ -31,8 +31,8 @@ pub(crate) fn fingerprint(task: &str, args: Option<&str>, kwargs: Option<&str>) 
     hasher.finish()
 }
 
-/// Whether two JSON values are equal.
-pub(crate) fn equal(left: &str, right: &str) -> bool {
+/// Whether two JSON values are equal as Python compares them. Both must be JSON; what is not is equal to itself.
+pub fn equal(left: &str, right: &str) -> bool {
     left == right && !left.contains("NaN") || same(&read(left), &read(right))
 }
 

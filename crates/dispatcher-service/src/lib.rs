@@ -1,2 +1,29 @@
-//! Placeholder head.
+//! The running service: tokio around the engine.
+//!
+//! Who runs, each with one thing of its own:
+//!
+//! | task | owns | tells the driver |
+//! | --- | --- | --- |
+//! | driver (`driver`) | the engine | |
+//! | listener, one a broker (`listen`) | a listening session | deliveries, by a bounded channel |
+//! | replier, one a broker (`reply`) | a publishing connection | |
+//! | tender, one a worker (`worker::tend`) | a channel, tickets, a process | frames, the exit |
+//! | fork server's keeper (`worker::template`) | the preloaded Python process | |
+//! | signals (`signals`) | the handlers | stop, hurry |
+//!
+//! All run on one thread. `run` makes and joins them. The driver never waits for any of them.
+
 pub mod config;
+mod run;
+mod setup;
+mod driver;
+mod inbox;
+mod listen;
+mod reply;
+mod worker;
+mod control;
+mod events;
+mod signals;
+
+pub use control::SetLogLevel;
+pub use run::{RunError, RunOptions, run};

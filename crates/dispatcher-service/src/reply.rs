@@ -29,7 +29,7 @@ pub(crate) async fn run(broker: Arc<dyn Broker>, mut replies: mpsc::Receiver<Rep
     let mut publisher = broker.publisher();
     let limit = broker.max_payload();
     while let Some(Reply { channel, text }) = replies.recv().await {
-        let payloads = if text.len() > limit { split(&text, limit) } else { vec![text] };
+        let payloads = if text.len() > limit { split(&text, limit, &message_id()) } else { vec![text] };
         if let Err(why) = send(publisher.as_mut(), &channel, &payloads).await {
             warn!(target: "dispatcher.control", broker = broker.name(), "a control reply was not sent: {why}");
         }
@@ -53,4 +53,9 @@ async fn in_time(
     tokio::time::timeout(SEND_WAIT, publisher.publish(channel, payloads))
         .await
         .map_err(|_| format!("no answer within {} s", SEND_WAIT.as_secs()))
+}
+
+/// The id of a reply in pieces: random enough that no two services ever use the same.
+fn message_id() -> String {
+    format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..))
 }

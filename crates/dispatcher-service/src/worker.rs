@@ -7,6 +7,7 @@ mod packet;
 mod process;
 mod tend;
 mod tickets;
+mod watched;
 
 use std::sync::Arc;
 

@@ -28,8 +28,6 @@ impl Pool {
                 worker.patience = Some(turn.deadlines.add(turn.now + PATIENCE, Due::Patience(id)));
             }
             self.place(id);
-            // Its share may have been less than it could hold; the rest is for the others.
-            self.thirsty.remove(&id);
         }
     }
 

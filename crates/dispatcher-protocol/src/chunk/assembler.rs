@@ -9,10 +9,10 @@ use super::ChunkPart;
 use crate::message::MAX_MESSAGE;
 
 /// The most bytes that unfinished messages may hold together; the oldest is given up for a new one.
-pub const MAX_PENDING_BYTES: usize = 64 * 1024 * 1024;
+const MAX_PENDING_BYTES: usize = 64 * 1024 * 1024;
 
 /// The most messages that may be unfinished at once.
-pub const MAX_PENDING_MESSAGES: usize = 10_000;
+const MAX_PENDING_MESSAGES: usize = 10_000;
 
 /// The most pieces of one message: no piece is empty, and none needs to be smaller than this makes them.
 const MAX_PIECES: u32 = 8192;

@@ -2,8 +2,11 @@
 
 use std::time::Instant;
 
+use dispatcher_broker::Settled;
 use dispatcher_engine::{Effect, Source, WorkerId};
-use dispatcher_protocol::ControlRequest;
+use dispatcher_protocol::{
+    ControlRequest, RunHead, to_ascii_json, write_cancel, write_run, write_stop,
+};
 use tracing::warn;
 
 use super::{Driver, End};
@@ -22,30 +25,33 @@ impl Driver {
                     self.workers.insert(worker, handle);
                 }
                 Effect::Run { worker, seq, task } => {
-                    let mut frame = Vec::with_capacity(task.message.body().len() + 128);
-                    dispatcher_protocol::write_run(
-                        &mut frame, seq, task.attempt, task.trusted, &task.message, (&task.uuid, &task.channel),
-                    );
+                    let head = RunHead {
+                        seq,
+                        attempt: task.attempt,
+                        trusted: task.trusted,
+                        uuid: &task.uuid,
+                        channel: &task.source.channel,
+                    };
+                    let mut frame = Vec::new();
+                    write_run(&mut frame, head, &task.message);
                     self.order(worker, Outgoing::Run { seq, frame });
                 }
                 Effect::TakeBack { worker } => self.order(worker, Outgoing::TakeBack),
                 Effect::Cancel { worker, uuid } => {
                     let mut frame = Vec::new();
-                    dispatcher_protocol::write_cancel(&mut frame, &uuid);
+                    write_cancel(&mut frame, &uuid);
                     self.order(worker, Outgoing::Cancel(frame));
                 }
                 Effect::StopWorker { worker } => {
                     let mut frame = Vec::new();
-                    dispatcher_protocol::write_stop(&mut frame);
+                    write_stop(&mut frame);
                     self.order(worker, Outgoing::Stop(frame));
                 }
                 Effect::Terminate { worker } => self.order(worker, Outgoing::Terminate),
                 Effect::Kill { worker } => self.order(worker, Outgoing::Kill),
                 Effect::Settle { source, outcome } => self.settle(&source, outcome),
-                Effect::Demand { broker, free } => {
-                    if let Some(link) = self.brokers.get(usize::from(broker.0)) {
-                        link.broker.demand(free);
-                    }
+                Effect::Demand { free } => {
+                    self.brokers.iter().for_each(|link| link.broker.demand(free));
                 }
                 Effect::Control { request, source } => self.answer(&request, &source),
                 Effect::Event(event) => self.journal.record(event),
@@ -62,7 +68,7 @@ impl Driver {
 
     fn settle(&self, source: &Source, outcome: dispatcher_engine::Settled) {
         if let Some(link) = source.broker.and_then(|broker| self.brokers.get(usize::from(broker.0))) {
-            link.broker.settle(source.handle, outcome.into());
+            link.broker.settle(source.handle, translate(outcome));
         }
     }
 
@@ -71,10 +77,19 @@ impl Driver {
         let mut reply = control::answer(self, &request.command, &request.data, Instant::now());
         let Some(channel) = request.reply_to.clone() else { return };
         reply.insert("node_id".to_owned(), self.service.node_id.clone().into());
-        let text = dispatcher_protocol::to_ascii_json(&reply.into());
+        let text = to_ascii_json(&reply.into());
         let Some(link) = source.broker.and_then(|broker| self.brokers.get(usize::from(broker.0))) else { return };
         if link.replies.try_send(Reply { channel, text }).is_err() {
             warn!(target: "dispatcher.control", command = request.command, "too many replies wait to be sent; this one is dropped");
         }
+    }
+}
+
+/// The engine's word for an outcome in the broker's language.
+fn translate(outcome: dispatcher_engine::Settled) -> Settled {
+    match outcome {
+        dispatcher_engine::Settled::Acknowledged => Settled::Acknowledged,
+        dispatcher_engine::Settled::Lost => Settled::Retry,
+        dispatcher_engine::Settled::Released => Settled::Released,
     }
 }

@@ -11,7 +11,10 @@ use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+
+use super::watched::watch;
 
 /// The longest packet that is taken in. A start-up traceback is the largest thing a fork server says.
 const MAX_PACKET: usize = 256 * 1024;
@@ -32,7 +35,7 @@ impl Packets {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
         rustix::io::ioctl_fionbio(&ours, true)?;
-        Ok((Self { socket: AsyncFd::new(ours)?, buffer: vec![0; MAX_PACKET] }, theirs))
+        Ok((Self { socket: watch(ours, Interest::READABLE | Interest::WRITABLE)?, buffer: vec![0; MAX_PACKET] }, theirs))
     }
 
     /// Sends one packet with these descriptors.

@@ -15,6 +15,7 @@ use tokio::process::Child;
 use tokio::sync::oneshot;
 
 use super::descendants;
+use super::watched::watch;
 
 /// How long the fork server may take to report the exit status of a worker that is seen to be gone. It does so
 /// in well under a millisecond unless it has died itself, in which case the status is lost.
@@ -43,7 +44,7 @@ enum Ending {
 impl Process {
     /// A process that the fork server made; `pidfd` came from it, opened before it could be reaped.
     pub(crate) fn forked(pid: i32, pidfd: OwnedFd, status: oneshot::Receiver<i32>) -> io::Result<Self> {
-        let pidfd = AsyncFd::with_interest(pidfd, Interest::READABLE)?;
+        let pidfd = watch(pidfd, Interest::READABLE)?;
         Ok(Self { pid, pidfd, ending: Ending::Reported(status) })
     }
 
@@ -51,7 +52,7 @@ impl Process {
     pub(crate) fn own(child: Child) -> io::Result<Self> {
         let number = child.id().and_then(|pid| i32::try_from(pid).ok());
         let pid = number.and_then(Pid::from_raw).ok_or(io::ErrorKind::NotFound)?;
-        let pidfd = AsyncFd::with_interest(pidfd_open(pid, PidfdFlags::empty())?, Interest::READABLE)?;
+        let pidfd = watch(pidfd_open(pid, PidfdFlags::empty())?, Interest::READABLE)?;
         Ok(Self { pid: pid.as_raw_pid(), pidfd, ending: Ending::Own(Box::new(child)) })
     }
 

@@ -230,7 +230,7 @@ impl Tender {
                 Err(error) => return Channel::Broken(format!("its channel failed: {error}")),
             }
             loop {
-                match self.reader.next() {
+                match self.reader.next_frame() {
                     Ok(Some(frame)) => self.heard(frame).await,
                     Ok(None) => break,
                     Err(error) => return Channel::Broken(error.to_string()),

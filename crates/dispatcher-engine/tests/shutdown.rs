@@ -1,0 +1,134 @@
+//! Coming to an end.
+
+mod script;
+
+use std::time::Duration;
+
+use dispatcher_engine::{Config, DropReason, Effect, Event, Exit, Input, Settled, WorkerId};
+use dispatcher_protocol::Outcome;
+use script::{Script, workers};
+
+#[test]
+fn an_idle_service_stops_when_its_workers_have_left() {
+    let mut script = Script::new(workers(2, 2));
+    script.handle(Input::Stop);
+    let told = script.asked.iter().filter(|effect| matches!(effect, Effect::StopWorker { .. })).count();
+    assert_eq!(told, 2);
+    script.exits(0, Exit::Code(0));
+    assert!(!script.finished);
+    script.exits(1, Exit::Code(0));
+    assert!(script.finished);
+    assert!(script.alive.is_empty(), "nobody is replaced during a stop");
+}
+
+#[test]
+fn running_tasks_may_finish_within_the_grace() {
+    let mut script = Script::new(workers(1, 1));
+    script.submit("a", "");
+    script.handle(Input::Stop);
+    script.after(Duration::from_secs(29));
+    assert!(!script.asked_for(|effect| matches!(effect, Effect::Cancel { .. })));
+    script.done(0);
+    assert!(script.asked_for(|effect| matches!(effect, Effect::StopWorker { worker: WorkerId(0) })));
+    script.exits(0, Exit::Code(0));
+    assert!(script.finished);
+}
+
+#[test]
+fn when_the_grace_is_over_running_tasks_are_cancelled() {
+    let mut script = Script::new(workers(1, 1));
+    script.submit("a", "");
+    script.handle(Input::Stop);
+    script.after(Duration::from_secs(30));
+    assert!(script.asked_for(|effect| matches!(effect, Effect::Cancel { .. })));
+    script.done_as(0, Outcome::Cancelled);
+    script.exits(0, Exit::Code(0));
+    assert!(script.finished);
+}
+
+#[test]
+fn without_a_grace_running_tasks_are_cancelled_at_once() {
+    let mut script = Script::new(Config { shutdown_grace: Duration::ZERO, ..workers(1, 1) });
+    script.submit("a", "");
+    script.handle(Input::Stop);
+    assert!(script.asked_for(|effect| matches!(effect, Effect::Cancel { .. })));
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_the_grace() {
+    let mut script = Script::new(workers(1, 1));
+    script.submit("a", "");
+    script.handle(Input::Stop);
+    script.handle(Input::Hurry);
+    assert!(script.asked_for(|effect| matches!(effect, Effect::Cancel { .. })));
+}
+
+#[test]
+fn what_waits_is_abandoned_by_name_and_released() {
+    let mut script = Script::new(workers(1, 1));
+    script.submit("running", "");
+    script.submit("queued", "");
+    script.submit("delayed", r#", "delay": 5"#);
+    script.submit("blocked", r#", "on_duplicate": "serial""#);
+    script.handle(Input::Stop);
+    let mut names: Vec<_> = script
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Dropped { task, why: DropReason::Shutdown } => Some(task.uuid.to_string()),
+            _ => None,
+        })
+        .collect();
+    names.sort();
+    assert_eq!(names, ["blocked", "delayed", "queued"]);
+    assert!(script.settled.iter().all(|(_, outcome)| *outcome == Settled::Released));
+    script.done(0);
+    script.exits(0, Exit::Code(0));
+    assert_eq!(script.settled.len(), 4);
+    assert!(script.finished);
+}
+
+#[test]
+fn what_comes_after_the_stop_is_released_unread() {
+    let mut script = Script::new(workers(1, 1));
+    script.handle(Input::Stop);
+    let handle = script.submit("late", "");
+    assert_eq!(script.settled, [(handle, Settled::Released)]);
+}
+
+#[test]
+fn a_worker_that_does_not_leave_is_ended() {
+    let mut script = Script::new(workers(1, 1));
+    script.handle(Input::Stop);
+    script.after(Duration::from_secs(3));
+    assert!(script.asked_for(|effect| matches!(effect, Effect::Terminate { .. })));
+    script.after(Duration::from_secs(3));
+    assert!(script.asked_for(|effect| matches!(effect, Effect::Kill { .. })));
+}
+
+#[test]
+fn a_worker_that_was_still_starting_does_not_hold_up_the_stop() {
+    let mut script = Script::cold(workers(1, 1));
+    script.handle(Input::Stop);
+    assert!(script.asked_for(|effect| matches!(effect, Effect::StopWorker { .. })));
+    script.exits(0, Exit::StartFailed("stopped".to_owned()));
+    assert!(script.finished);
+    assert!(!script.said(|event| matches!(event, Event::StartFailed { .. })));
+}
+
+#[test]
+fn tasks_handed_out_early_are_taken_back_and_abandoned() {
+    let mut script = Script::cold(workers(1, 1));
+    script.ready(0, 8);
+    script.submit("warm", "");
+    script.done(0);
+    script.submit("busy", "");
+    script.submit("a", "");
+    script.handle(Input::Stop);
+    script.take_back(0);
+    script.done(0);
+    script.exits(0, Exit::Code(0));
+    assert!(script.finished);
+    assert_eq!(script.settled.len(), 3);
+    assert_eq!(script.engine.counters().abandoned, 1);
+}

@@ -1,0 +1,85 @@
+//! Control commands: questions and orders, answered between two inputs of the engine, so that an answer is exact
+//! and in order with the work.
+//!
+//! A closed list: one line a command. A command looks and calls; it holds no logic of its own.
+
+mod filter;
+mod log_level;
+mod main_status;
+mod producers;
+mod run;
+mod running;
+mod workers;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dispatcher_engine::{Engine, WorkerId};
+use serde_json::{Map, Value};
+
+use crate::driver::{BrokerLink, Driver};
+use crate::worker::WorkerHandle;
+
+/// What a command says.
+pub(crate) type Reply = Map<String, Value>;
+
+/// Changes the log level and gives the one before, or says what is wrong with the new one.
+pub type SetLogLevel = Arc<dyn Fn(&str) -> Result<String, String> + Send + Sync>;
+
+/// What is true of this service as a whole.
+pub(crate) struct Service {
+    pub(crate) node_id: String,
+    pub(crate) started: Instant,
+    pub(crate) shutdown_grace: Duration,
+    pub(crate) set_log_level: Option<SetLogLevel>,
+    /// Whether `run` may start tasks.
+    pub(crate) control_producer: bool,
+    /// How many tasks `run` has started; none when it may not.
+    pub(crate) control_produced: u64,
+    /// How many tasks the configuration starts once.
+    pub(crate) on_start: usize,
+}
+
+/// What a command can look at and call.
+pub(crate) struct Context<'a> {
+    pub(crate) engine: &'a mut Engine,
+    pub(crate) service: &'a mut Service,
+    pub(crate) workers: &'a HashMap<WorkerId, WorkerHandle>,
+    pub(crate) brokers: &'a [BrokerLink],
+    pub(crate) now: Instant,
+}
+
+type Command = fn(&mut Context<'_>, &Reply) -> Reply;
+
+/// Every command by the name that requests use.
+const COMMANDS: &[(&str, Command)] = &[
+    ("alive", |_, _| Reply::new()),
+    ("running", running::running),
+    ("cancel", running::cancel),
+    ("workers", workers::workers),
+    ("main", main_status::main_status),
+    ("producers", producers::producers),
+    ("run", run::run),
+    ("set_log_level", log_level::set_log_level),
+];
+
+/// Answers a request; an unknown command is answered too.
+pub(crate) fn answer(driver: &mut Driver, command: &str, data: &Reply, now: Instant) -> Reply {
+    let mut context = Context {
+        engine: &mut driver.engine,
+        service: &mut driver.service,
+        workers: &driver.workers,
+        brokers: &driver.brokers,
+        now,
+    };
+    match COMMANDS.iter().find(|(name, _)| *name == command) {
+        Some((_, answer)) => answer(&mut context, data),
+        None => error(format!("No control method {command}")),
+    }
+}
+
+/// A reply that says what is wrong.
+fn error(what: impl Into<String>) -> Reply {
+    Reply::from_iter([("error".to_owned(), Value::String(what.into()))])
+}

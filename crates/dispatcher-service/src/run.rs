@@ -1,0 +1,164 @@
+//! The only place that builds, spawns and joins.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dispatcher_broker::{Broker, FromBroker};
+use dispatcher_engine::Engine;
+use thiserror::Error;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+use crate::config::Config;
+use crate::control::{Service, SetLogLevel};
+use crate::driver::{BrokerLink, Driver, End};
+use crate::events::Journal;
+use crate::inbox::{INBOX, Inbox};
+use crate::worker::launch::Launcher;
+use crate::{listen, reply, setup, signals};
+
+/// How many deliveries may wait for the driver; when they do, nothing more is read from the brokers, so the
+/// pressure reaches their sockets instead of our memory.
+const DELIVERIES: usize = 1024;
+
+/// How long what is left at the end (replies, the fork server) may take.
+const END_WAIT: Duration = Duration::from_secs(10);
+
+/// What the command line adds to the configuration.
+#[derive(Clone)]
+pub struct RunOptions {
+    /// End when a broker is away at the start, instead of waiting for it.
+    pub fail_fast: bool,
+    /// The Python name of the log level, for the workers.
+    pub log_level: String,
+    /// `text` or `json`, for the workers.
+    pub log_format: String,
+    /// Whether each ordinary start and end of a task is logged.
+    pub verbose: bool,
+    /// Changes the log level while the service runs.
+    pub set_log_level: Option<SetLogLevel>,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        Self {
+            fail_fast: false,
+            log_level: "INFO".to_owned(),
+            log_format: "text".to_owned(),
+            verbose: false,
+            set_log_level: None,
+        }
+    }
+}
+
+/// Why a service could not run, or did not end as it was asked to.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The configuration passes every check of its own and still cannot work.
+    #[error("{0}")]
+    Config(String),
+    /// The system refused something that every service needs.
+    #[error("cannot start: {0}")]
+    System(#[from] std::io::Error),
+    /// Something without which the service must not go on.
+    #[error("{0}")]
+    Fatal(String),
+}
+
+/// Runs a service until it is told to stop.
+pub fn run(config: Config, options: RunOptions) -> Result<(), RunError> {
+    // One thread: everything is hand-over between tasks, and a second thread would only add waking it.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(serve(config, options))
+}
+
+async fn serve(config: Config, options: RunOptions) -> Result<(), RunError> {
+    if rustix::process::geteuid().is_root() {
+        warn!(target: "dispatcher.main", "running as root: so do the tasks");
+    }
+    let brokers = setup::brokers(&config)?;
+    let engine_config = setup::engine(&config, &options)?;
+    let (means, template) = setup::means(&config, &options);
+    let launcher = Arc::new(Launcher::new(means)?);
+    let (inbox, news) = mpsc::channel(INBOX);
+    let (deliveries, arrivals) = mpsc::channel(DELIVERIES);
+
+    // The driver's end is the service's end; these end with it.
+    let mut helpers = JoinSet::new();
+    // These have something to finish when the driver has ended.
+    let mut finishers = JoinSet::new();
+    helpers.spawn(signals::watch(inbox.clone())?);
+    finishers.extend_with(template);
+    let links = link(brokers, &options, (&inbox, deliveries), (&mut helpers, &mut finishers));
+    info!(target: "dispatcher.main", node_id = config.node_id, pid = std::process::id(), "starting");
+    let now = Instant::now();
+    let driver = Driver {
+        engine: Engine::new(engine_config, now),
+        service: Service {
+            node_id: config.node_id.clone(),
+            started: now,
+            shutdown_grace: config.shutdown_grace,
+            set_log_level: options.set_log_level.clone(),
+            control_producer: config.control_producer,
+            control_produced: 0,
+            on_start: config.on_start.len(),
+        },
+        journal: Journal,
+        brokers: links,
+        workers: HashMap::new(),
+        launcher,
+        inbox,
+        tenders: JoinSet::new(),
+        end: None,
+    };
+    let end = driver.run(news, arrivals).await;
+    helpers.shutdown().await;
+    if tokio::time::timeout(END_WAIT, finishers.join_all()).await.is_err() {
+        warn!(target: "dispatcher.main", "something did not end in time and is left behind");
+    }
+    match end {
+        End::Stopped => {
+            info!(target: "dispatcher.main", "stopped");
+            Ok(())
+        }
+        End::Fatal(why) => Err(RunError::Fatal(why)),
+    }
+}
+
+/// Starts the tasks of each broker.
+fn link(
+    brokers: Vec<Arc<dyn Broker>>,
+    options: &RunOptions,
+    (inbox, deliveries): (&mpsc::Sender<Inbox>, mpsc::Sender<(u16, FromBroker)>),
+    (helpers, finishers): (&mut JoinSet<()>, &mut JoinSet<()>),
+) -> Vec<BrokerLink> {
+    let mut links = Vec::new();
+    for (index, broker) in brokers.into_iter().enumerate() {
+        let (replies, waiting) = mpsc::channel(reply::REPLIES);
+        finishers.spawn(reply::run(Arc::clone(&broker), waiting));
+        helpers.spawn(listen::run(listen::Listener {
+            id: index as u16,
+            broker: Arc::clone(&broker),
+            deliveries: deliveries.clone(),
+            inbox: inbox.clone(),
+            fail_fast: options.fail_fast,
+        }));
+        links.push(BrokerLink { broker, replies, produced: 0, recycled: 0, since: Instant::now() });
+    }
+    links
+}
+
+/// Spawns a task that may be absent.
+trait ExtendWith {
+    fn extend_with(&mut self, task: Option<impl Future<Output = ()> + Send + 'static>);
+}
+
+impl ExtendWith for JoinSet<()> {
+    fn extend_with(&mut self, task: Option<impl Future<Output = ()> + Send + 'static>) {
+        if let Some(task) = task {
+            self.spawn(task);
+        }
+    }
+}
