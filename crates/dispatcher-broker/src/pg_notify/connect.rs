@@ -158,9 +158,9 @@ async fn connect_address(target: &Target, host: &Host, address: &Address) -> Res
 async fn attempt(target: &Target, host: &Host, address: &Address, way: Way) -> Result<Session, Failure> {
     let stop = |error: &dyn ToString| Failure::Final(unreachable(host, error));
     let other = |error: &dyn ToString| Failure::TryOther(unreachable(host, error));
-    // Files first: a fault in them is not a fault of the server.
+    // A fault in a file counts as a failed handshake, as it does for libpq.
     let upgrade = (way != Way::Plain).then(|| Upgrade::new(&target.ssl, host)).transpose();
-    let upgrade = upgrade.map_err(|fault| stop(&fault))?;
+    let upgrade = upgrade.map_err(|fault| other(&fault))?;
     let mut line = socket::open(address, &target.keepalive).await.map_err(|error| stop(&error))?;
     let encrypt = match way {
         Way::Plain => false,
@@ -290,7 +290,7 @@ pub(super) fn explain(error: &tokio_postgres::Error) -> String {
     }
     if text.contains("UnsupportedCertVersion") {
         text.push_str(
-            "; the certificate is of X.509 version 1: issue it anew with extensions (subjectAltName)",
+            "; it is of X.509 version 1, which cannot be checked here: issue it anew with extensions",
         );
     }
     clean(&text)

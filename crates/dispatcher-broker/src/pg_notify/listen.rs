@@ -15,6 +15,7 @@ use tokio_postgres::{Client, Notification, SimpleQueryMessage};
 
 use super::connect::Connector;
 use super::ident::quote_ident;
+use super::publish::refusal;
 use super::self_check::{Checker, Due, Record, private_channel};
 use super::session::{Broken, Line, Session, poll_notification};
 use crate::{BrokerError, Delivery, FromBroker, SelfCheck, Sink};
@@ -45,14 +46,14 @@ impl Listening<'_> {
     /// A message to ourselves has to come back before anybody is told that we listen.
     async fn prove(&self, session: &mut Session, private: &str) -> Result<(), BrokerError> {
         let proof = async {
-            if session.is_pooled() {
+            let sent = if session.is_pooled() {
                 // A pooler may answer on the server connection that happens to listen, and on no other. Only a
                 // message from elsewhere shows whether this line is kept for us.
-                let mut other = self.connector.connect().await?;
-                let _ = other.notify(private, &["0"]).await?;
+                self.connector.connect().await?.notify(private, &["0"]).await?
             } else {
-                let _ = session.notify(private, &["0"]).await?;
-            }
+                session.notify(private, &["0"]).await?
+            };
+            sent.map_err(|error| refusal(session.target(), private, &error))?;
             while session.next().await?.channel() != private {}
             Ok(())
         };

@@ -22,6 +22,9 @@ impl Publisher {
 
     async fn send(&mut self, channel: &str, payloads: &[String]) -> Result<(), BrokerError> {
         check_publish(channel, payloads)?;
+        if payloads.is_empty() {
+            return Ok(());
+        }
         let mut session = match self.session.take().map(|mut session| (session.is_broken(), session)) {
             Some((false, session)) => session,
             _ => self.connector.connect().await?,
@@ -65,7 +68,7 @@ fn distinct(payloads: &[String]) -> Vec<Vec<&str>> {
 }
 
 /// The server's answer to a message it did not take.
-fn refusal(target: &str, channel: &str, error: &tokio_postgres::Error) -> BrokerError {
+pub(super) fn refusal(target: &str, channel: &str, error: &tokio_postgres::Error) -> BrokerError {
     let reason = explain(error);
     // Class 22: the data itself is at fault, today and tomorrow.
     match error.code().map(tokio_postgres::error::SqlState::code) {

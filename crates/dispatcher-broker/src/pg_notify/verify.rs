@@ -19,6 +19,8 @@ use x509_cert::der::oid::db::rfc4519::COMMON_NAME;
 use x509_cert::der::{Decode, Encode};
 use x509_cert::ext::pkix::SubjectAltName;
 
+mod version_1;
+
 /// Checks a server's certificate.
 #[derive(Debug)]
 pub(super) struct Verifier {
@@ -80,6 +82,10 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let Some(chain) = &self.chain else { return Ok(ServerCertVerified::assertion()) };
+        if !chain.has_crls && version_1::is_one(end_entity) {
+            version_1::check(end_entity, &chain.roots, &self.algorithms, now)?;
+            return self.name_unless_unwanted(end_entity, server_name, CertificateError::NotValidForName);
+        }
         let intermediates: Vec<_> = intermediates.iter().chain(&chain.between).cloned().collect();
         let checked =
             chain.webpki.verify_server_cert(end_entity, &intermediates, server_name, ocsp_response, now);
@@ -96,7 +102,7 @@ impl ServerCertVerifier for Verifier {
             Err(Error::InvalidCertificate(_))
                 if !chain.has_crls && chain.roots.iter().any(|root| root == end_entity) =>
             {
-                in_force(end_entity, now)?;
+                in_force(&parse(end_entity)?, now)?;
                 let mismatch = CertificateError::NotValidForName;
                 match rustls::server::ParsedCertificate::try_from(end_entity) {
                     Ok(parsed) if rustls::client::verify_server_name(&parsed, server_name).is_ok() => {
@@ -164,8 +170,8 @@ fn bad_encoding() -> Error {
     Error::InvalidCertificate(CertificateError::BadEncoding)
 }
 
-fn in_force(der: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
-    let validity = parse(der)?.tbs_certificate.validity;
+fn in_force(cert: &Certificate, now: UnixTime) -> Result<(), Error> {
+    let validity = &cert.tbs_certificate.validity;
     if now.as_secs() < validity.not_before.to_unix_duration().as_secs() {
         return Err(Error::InvalidCertificate(CertificateError::NotValidYet));
     }

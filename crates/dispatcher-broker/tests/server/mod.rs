@@ -1,12 +1,13 @@
 //! A Postgres for tests: the one that `DISPATCHER_TEST_DSN` names (a superuser, `keyword=value` form, over TCP), or
-//! a private cluster that lives as long as this test process, however that ends.
+//! a private cluster that lives as long as this test process, however that ends. A named one should be disposable:
+//! roles and databases are left in it.
 //!
 //! The programs are looked for in `DISPATCHER_PG_BIN`, `/usr/lib/postgresql/*/bin` and the `PATH`. A missing
 //! Postgres fails the test. Started by root, the cluster runs as an unprivileged user, since it refuses root.
 
 #![expect(dead_code, reason = "each test program uses a part of this")]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -24,11 +25,12 @@ const SCRIPT: &str = r#"
 set -e
 bin=$1 port=$2 files=$3 conf=$4 hba=$5 primary=$6
 dir=$(mktemp -d /tmp/dispatcher-pg.XXXXXX)
-trap 'rm -rf "$dir"' EXIT
+trap 'test -n "$server" || cat "$dir/log"; rm -rf "$dir"' EXIT
+exec 2>>"$dir/log"
 if [ -n "$primary" ]; then
-  "$bin/pg_basebackup" -D "$dir/data" -d "$primary" -c fast --no-sync -R >"$dir/log" 2>&1
+  "$bin/pg_basebackup" -D "$dir/data" -d "$primary" -c fast --no-sync -R >>"$dir/log"
 else
-  "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C -N >"$dir/log" 2>&1
+  "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C -N >>"$dir/log"
 fi
 if [ -n "$files" ]; then cp -r "$files" "$dir/files"; chmod 600 "$dir"/files/*; fi
 cat >>"$dir/data/postgresql.conf" <<END
@@ -41,9 +43,9 @@ max_wal_senders=4
 $conf
 END
 if [ -n "$hba" ]; then echo "$hba" >"$dir/data/pg_hba.conf"; fi
-"$bin/postgres" -D "$dir/data" >>"$dir/log" 2>&1 &
+"$bin/postgres" -D "$dir/data" >>"$dir/log" &
 server=$!
-echo "$dir"
+echo "in $dir"
 read -r _ || true
 kill -INT $server
 wait $server || true
@@ -117,9 +119,13 @@ impl Server {
             .stderr(Stdio::null())
             .spawn()
             .expect("sh is there");
+        let mut said = BufReader::new(keeper.stdout.take().unwrap());
         let mut dir = String::new();
-        BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut dir).unwrap();
-        assert!(!dir.is_empty(), "the private cluster did not start");
+        said.read_line(&mut dir).unwrap();
+        let Some(dir) = dir.strip_prefix("in ") else {
+            said.read_to_string(&mut dir).unwrap();
+            panic!("the private cluster did not start: {dir}");
+        };
         let dsn = format!("host=127.0.0.1 port={port} user=postgres dbname=postgres");
         let dir = Some(PathBuf::from(dir.trim()));
         Self { dsn, host: "127.0.0.1".to_owned(), port, dir, _keeper: Some(keeper) }
