@@ -1,7 +1,5 @@
 //! How many tasks a second go through enter, assign and finish, with few and with very many waiting.
 
-#![expect(missing_docs, reason = "the macros make items without any")]
-
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;

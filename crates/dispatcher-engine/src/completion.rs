@@ -56,7 +56,9 @@ impl Counters {
 impl Engine {
     pub(crate) fn task_done(&mut self, worker: WorkerId, done: Done, now: Instant) {
         let turn = &mut turn!(self, now);
-        let Some(pool) = self.pools.iter_mut().find(|pool| pool.workers.contains_key(&worker)) else { return };
+        let Some(pool) = self.pools.iter_mut().find(|pool| pool.workers.contains_key(&worker)) else {
+            return;
+        };
         let Some(ended) = pool.finish(worker, &done, turn) else {
             self.out.push_back(Effect::Event(Event::StrayResult { worker }));
             return;
@@ -93,7 +95,9 @@ impl Engine {
 
     pub(crate) fn taken_back(&mut self, worker: WorkerId, seqs: &[u64], now: Instant) {
         let turn = &mut turn!(self, now);
-        let Some(pool) = self.pools.iter_mut().find(|pool| pool.workers.contains_key(&worker)) else { return };
+        let Some(pool) = self.pools.iter_mut().find(|pool| pool.workers.contains_key(&worker)) else {
+            return;
+        };
         let cancelled = pool.taken_back(worker, seqs, turn);
         self.tell_stages();
         for task in cancelled {
@@ -107,7 +111,9 @@ impl Engine {
 
     pub(crate) fn worker_exited(&mut self, worker: WorkerId, exit: &Exit, now: Instant) {
         let turn = &mut turn!(self, now);
-        let Some(pool) = self.pools.iter_mut().find(|pool| pool.workers.contains_key(&worker)) else { return };
+        let Some(pool) = self.pools.iter_mut().find(|pool| pool.workers.contains_key(&worker)) else {
+            return;
+        };
         let Some(remains) = pool.exited(worker, exit, turn) else { return };
         self.counters.workers_lost += u64::from(!remains.expected);
         let expected = remains.expected;
@@ -134,7 +140,9 @@ impl Engine {
 
     pub(crate) fn timed_out(&mut self, worker: WorkerId, seq: u64, now: Instant) {
         let turn = &mut turn!(self, now);
-        let Some(pool) = self.pools.iter_mut().find(|pool| pool.workers.contains_key(&worker)) else { return };
+        let Some(pool) = self.pools.iter_mut().find(|pool| pool.workers.contains_key(&worker)) else {
+            return;
+        };
         pool.with(worker, |worker| {
             let place = worker.running.iter().position(|running| running.seq == seq);
             if let Some(place) = place {

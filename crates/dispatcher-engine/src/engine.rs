@@ -61,8 +61,11 @@ pub(crate) use turn;
 impl Engine {
     /// An engine that asks for its first workers and on-start tasks at once.
     pub fn new(mut config: Config, now: Instant) -> Self {
-        let graces =
-            Graces { cancel: config.cancel_grace, terminate: config.terminate_grace, stop: config.stop_grace };
+        let graces = Graces {
+            cancel: config.cancel_grace,
+            terminate: config.terminate_grace,
+            stop: config.stop_grace,
+        };
         let pools = std::mem::take(&mut config.pools).into_iter().enumerate();
         let on_start = std::mem::take(&mut config.on_start);
         let mut engine = Self {
@@ -100,7 +103,9 @@ impl Engine {
                 self.enter(0, task, now);
             }
             Input::WorkerStarted { worker } => {
-                self.pool_of(worker).map(|pool| pool.started(worker));
+                if let Some(pool) = self.pool_of(worker) {
+                    pool.started(worker);
+                }
             }
             Input::WorkerReady { worker, slots, ahead } => self.worker_ready(worker, slots, ahead, now),
             Input::TaskStarted { .. } | Input::Tick => {}
@@ -226,7 +231,9 @@ impl Engine {
             Due::Patience(worker) => {
                 let turn = &mut turn!(self, now);
                 let pool = self.pools.iter_mut().find(|pool| pool.workers.contains_key(&worker));
-                pool.map(|pool| pool.patience_over(worker, turn));
+                if let Some(pool) = pool {
+                    pool.patience_over(worker, turn);
+                }
             }
             // `advance` lets every pool grow in the same turn.
             Due::Respawn(_) => {}
@@ -245,7 +252,9 @@ impl Engine {
     fn worker_ready(&mut self, worker: WorkerId, slots: u16, ahead: u16, now: Instant) {
         let turn = &mut turn!(self, now);
         let pool = self.pools.iter_mut().find(|pool| pool.workers.contains_key(&worker));
-        pool.map(|pool| pool.ready(worker, slots, ahead, turn));
+        if let Some(pool) = pool {
+            pool.ready(worker, slots, ahead, turn);
+        }
     }
 
     pub(crate) fn pool_of(&mut self, worker: WorkerId) -> Option<&mut Pool> {

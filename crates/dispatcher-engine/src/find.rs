@@ -70,10 +70,12 @@ impl Engine {
         let mut found = Vec::new();
         for worker in self.workers_by_use() {
             let running = worker.running.iter().filter(|running| filter.fits(&running.task));
-            found.extend(running.map(|running| Found {
-                place: Place::Worker(worker.id),
-                task: Arc::clone(&running.task),
-            }));
+            found.extend(
+                running.map(|running| Found {
+                    place: Place::Worker(worker.id),
+                    task: Arc::clone(&running.task),
+                }),
+            );
         }
         self.find_in_stage("blocked", filter, &mut found);
         let ready = self.pools.iter().flat_map(|pool| {
@@ -135,5 +137,7 @@ fn collect<'a>(
     found: &mut Vec<Found>,
 ) {
     let fitting = tasks.enumerate().filter(|(_, task)| filter.fits(task));
-    found.extend(fitting.map(|(number, task)| Found { place: Place::Waiting(label, number), task: Arc::clone(task) }));
+    found.extend(
+        fitting.map(|(number, task)| Found { place: Place::Waiting(label, number), task: Arc::clone(task) }),
+    );
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use dispatcher_protocol::{
-    Assembled, Assembler, ControlRequest, Decoded, TaskMessage, check_name, decode, has_dunder_part, is_lambda,
+    Assembled, Assembler, ControlRequest, Decoded, TaskMessage, check_name, decode, has_dunder_part,
+    is_lambda,
 };
 
 use crate::config::{Config, Route, TaskPolicy};
@@ -101,20 +102,32 @@ impl Intake {
             return if self.policy == TaskPolicy::Any && self.allow_eval {
                 Ok(())
             } else {
-                Err(("lambda", "text that begins with lambda runs only with worker.task_policy: any and \
-                     worker.allow_eval: true".to_owned()))
+                Err((
+                    "lambda",
+                    "text that begins with lambda runs only with worker.task_policy: any and \
+                     worker.allow_eval: true"
+                        .to_owned(),
+                ))
             };
         }
         check_name(name).map_err(|error| ("bad_name", error.to_string()))?;
         if self.policy != TaskPolicy::Any && has_dunder_part(name) {
-            return Err(("policy", format!("task {name:?} has a part with two underscores first, which only \
-                 worker.task_policy: any lets through")));
+            return Err((
+                "policy",
+                format!(
+                    "task {name:?} has a part with two underscores first, which only \
+                 worker.task_policy: any lets through"
+                ),
+            ));
         }
         match &self.policy {
-            TaskPolicy::Prefix(prefixes) if !prefixes.iter().any(|prefix| name.starts_with(prefix)) => {
-                Err(("policy", format!("task {name:?} begins with none of worker.task_prefixes \
-                     (worker.task_policy is prefix)")))
-            }
+            TaskPolicy::Prefix(prefixes) if !prefixes.iter().any(|prefix| name.starts_with(prefix)) => Err((
+                "policy",
+                format!(
+                    "task {name:?} begins with none of worker.task_prefixes \
+                     (worker.task_policy is prefix)"
+                ),
+            )),
             _ => Ok(()),
         }
     }

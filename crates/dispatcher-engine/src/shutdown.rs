@@ -54,7 +54,9 @@ impl Engine {
         self.out.push_back(Effect::Event(Event::Stopping { running, abandoned }));
         for id in self.worker_ids() {
             let turn = &mut turn!(self, now);
-            let Some(pool) = self.pools.iter_mut().find(|pool| pool.workers.contains_key(&id)) else { continue };
+            let Some(pool) = self.pools.iter_mut().find(|pool| pool.workers.contains_key(&id)) else {
+                continue;
+            };
             pool.with(id, |worker| {
                 worker.recall(turn);
                 if worker.running.is_empty() {

@@ -113,7 +113,8 @@ fn an_unknown_duplicate_rule_runs_the_task_and_is_said() {
 
 #[test]
 fn every_refusal_is_one_event_one_count_and_one_settle() {
-    let mut script = Script::new(Config { policy: TaskPolicy::Registered, allow_eval: false, ..workers(1, 1) });
+    let mut script =
+        Script::new(Config { policy: TaskPolicy::Registered, allow_eval: false, ..workers(1, 1) });
     let bad = [
         ("{", "bad_json"),
         ("[1]", "not_an_object"),
@@ -134,7 +135,10 @@ fn every_refusal_is_one_event_one_count_and_one_settle() {
         script.forget();
         let before = script.engine.counters().refused.get(reason).copied().unwrap_or(0);
         let handle = script.publish(payload);
-        assert!(script.said(|event| matches!(event, Event::Refused { reason: why, .. } if *why == reason)), "{payload}");
+        assert!(
+            script.said(|event| matches!(event, Event::Refused { reason: why, .. } if *why == reason)),
+            "{payload}"
+        );
         assert_eq!(script.events.len(), 1, "{payload}");
         assert_eq!(script.engine.counters().refused[reason], before + 1, "{payload}");
         assert_eq!(script.settled.iter().filter(|(settled, _)| *settled == handle).count(), 1, "{payload}");
@@ -167,7 +171,11 @@ fn a_message_without_a_uuid_gets_a_number_of_ours() {
 fn a_control_request_is_set_aside_and_counted() {
     let mut script = Script::new(workers(1, 1));
     script.publish(r#"{"control": "alive", "reply_to": "r"}"#);
-    assert!(script.asked_for(|effect| matches!(effect, Effect::Control { request, .. } if request.command == "alive")));
+    assert!(
+        script.asked_for(
+            |effect| matches!(effect, Effect::Control { request, .. } if request.command == "alive")
+        )
+    );
     assert_eq!((script.engine.counters().received, script.engine.counters().control), (1, 1));
 }
 
@@ -186,8 +194,8 @@ fn a_message_in_pieces_runs_once_whatever_their_order() {
 }
 
 fn message(body: &str) -> TaskMessage {
-    match decode(body.to_owned()).unwrap() {
-        Decoded::Task(message) => message,
+    match decode(body.to_owned()) {
+        Ok(Decoded::Task(message)) => message,
         other => panic!("{other:?}"),
     }
 }

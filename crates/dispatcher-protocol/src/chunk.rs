@@ -5,7 +5,7 @@
 
 mod assembler;
 
-pub use assembler::{Assembler, Assembled, ChunkStats, Partial};
+pub use assembler::{Assembled, Assembler, ChunkStats, Partial};
 
 use crate::text;
 

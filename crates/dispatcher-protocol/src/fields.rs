@@ -110,12 +110,7 @@ impl Fields {
     }
 
     /// Microseconds; 0 for an absent value, for null and for 0 itself.
-    pub(crate) fn seconds(
-        &self,
-        body: &str,
-        value: Option<Value>,
-        reason: Reason,
-    ) -> Result<u64, DecodeError> {
+    pub(crate) fn seconds(body: &str, value: Option<Value>, reason: Reason) -> Result<u64, DecodeError> {
         let Some(value) = present(value) else { return Ok(0) };
         let seconds = match value.kind {
             Kind::Number => body[value.start..value.end].parse().unwrap_or(f64::NAN),

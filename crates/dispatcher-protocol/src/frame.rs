@@ -199,7 +199,11 @@ impl FrameReader {
             let Some(length) = self.buffer[self.searched..].iter().position(|byte| *byte == b'\n') else {
                 self.searched = self.buffer.len();
                 let pending = self.searched - self.start;
-                return if pending > self.limit { Err(FrameError::TooLong { limit: self.limit }) } else { Ok(None) };
+                return if pending > self.limit {
+                    Err(FrameError::TooLong { limit: self.limit })
+                } else {
+                    Ok(None)
+                };
             };
             let end = self.searched + length;
             let line = &self.buffer[self.start..end];
@@ -265,9 +269,7 @@ pub struct RunHead<'a> {
 /// Appends a frame that hands out a task.
 pub fn write_run(out: &mut Vec<u8>, head: RunHead<'_>, message: &TaskMessage) {
     let RunHead { seq, attempt, trusted, uuid, channel } = head;
-    let line = format!(
-        r#"{{"event":"run","seq":{seq},"attempt":{attempt},"trusted":{trusted},"message":"#
-    );
+    let line = format!(r#"{{"event":"run","seq":{seq},"attempt":{attempt},"trusted":{trusted},"message":"#);
     out.reserve(line.len() + message.body().len() + uuid.len() + channel.len() + 40);
     out.extend_from_slice(line.as_bytes());
     message.write_with(uuid, channel, out);

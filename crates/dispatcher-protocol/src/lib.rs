@@ -20,10 +20,10 @@ pub use chunk::{Assembled, Assembler, ChunkPart, ChunkStats, Partial, split};
 pub use control::{ControlRequest, to_ascii_json};
 pub use error::{DecodeError, Reason};
 pub use frame::{
-    Done, FrameError, FrameReader, MAX_FRAME, Outcome, Ready, RunHead, TaskError, WORKER_PROTOCOL, WorkerFrame,
-    write_cancel, write_reply, write_run, write_stop,
+    Done, FrameError, FrameReader, MAX_FRAME, Outcome, Ready, RunHead, TaskError, WORKER_PROTOCOL,
+    WorkerFrame, write_cancel, write_reply, write_run, write_stop,
 };
 pub use json::{MAX_DEPTH, MAX_KEYS};
 pub use message::{Decoded, MAX_MESSAGE, MAX_SECONDS, OnDuplicate, TaskMessage, decode};
-pub use same::equal as same_json;
 pub use name::{MAX_NAME, NameError, check_name, has_dunder_part, is_lambda};
+pub use same::equal as same_json;

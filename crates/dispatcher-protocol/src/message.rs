@@ -143,8 +143,8 @@ impl TaskMessage {
         let uuid = fields.uuid(&body, &mut unescaped)?;
         let args = fields.args()?;
         let kwargs = fields.kwargs()?;
-        let timeout = fields.seconds(&body, fields.timeout, Reason::BadTimeout)?;
-        let delay = fields.seconds(&body, fields.delay, Reason::BadDelay)?;
+        let timeout = Fields::seconds(&body, fields.timeout, Reason::BadTimeout)?;
+        let delay = Fields::seconds(&body, fields.delay, Reason::BadDelay)?;
         let (on_duplicate, unknown_on_duplicate) = fields.on_duplicate(&body);
         let mut message = Self {
             body: body.into_boxed_str(),

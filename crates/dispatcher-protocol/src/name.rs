@@ -21,7 +21,9 @@ impl fmt::Display for NameError {
         f.write_str(match self {
             Self::TooLong => "a task name has at most 255 bytes",
             Self::NoModule => "a task name has a module and a function, such as \"package.module.function\"",
-            Self::BadPart => "each part of a task name is an identifier: letters, digits and _, no digit first",
+            Self::BadPart => {
+                "each part of a task name is an identifier: letters, digits and _, no digit first"
+            }
         })
     }
 }

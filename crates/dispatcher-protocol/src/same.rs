@@ -106,7 +106,9 @@ fn hash(text: &str) -> u64 {
         }
         Node::List(items) => {
             hasher.write_u8(3);
-            items.iter().for_each(|item| hasher.write_u64(hash(item)));
+            for item in &items {
+                hasher.write_u64(hash(item));
+            }
         }
         Node::Object(entries) => {
             hasher.write_u8(4);

@@ -17,7 +17,6 @@ use tokio::time::{Sleep, sleep_until};
 use tracing::{info, warn};
 
 use crate::control::{self, Service};
-use crate::events::Journal;
 use crate::inbox::Inbox;
 use crate::reply::Reply;
 use crate::worker::launch::Launcher;
@@ -51,7 +50,6 @@ pub(crate) struct BrokerLink {
 pub(crate) struct Driver {
     pub(crate) engine: Engine,
     pub(crate) service: Service,
-    pub(crate) journal: Journal,
     pub(crate) brokers: Vec<BrokerLink>,
     pub(crate) workers: HashMap<WorkerId, WorkerHandle>,
     pub(crate) launcher: Arc<Launcher>,

@@ -4,37 +4,31 @@ use dispatcher_engine::{CancelReason, DropReason, Event, Rung};
 use dispatcher_protocol::Outcome;
 use tracing::{debug, error, info, warn};
 
-/// Writes events down.
-#[derive(Debug, Default)]
-pub(crate) struct Journal;
-
-impl Journal {
-    /// One event, one line.
-    pub(crate) fn record(&mut self, event: Event) {
-        match event {
-            Event::Refused { reason, text, channel, bytes } => {
-                warn!(target: "dispatcher.intake", reason, %channel, bytes, "message refused: {text}");
-            }
-            Event::UnknownDuplicateRule(task) => {
-                warn!(target: "dispatcher.intake", "unknown on_duplicate value, runs as parallel: {task}");
-            }
-            Event::ChunkExpired { message_id } => {
-                warn!(target: "dispatcher.intake", message_id, "the other pieces of a message did not come in time");
-            }
-            Event::Held { task, stage } => debug!(target: "dispatcher.stage", "{stage}: {task}"),
-            Event::Dropped { task, why } => dropped(&task, why),
-            Event::StrayResult { worker } => {
-                debug!(target: "dispatcher.pool", worker = worker.0, "result of a task that this worker does not have");
-            }
-            Event::Stopping { running, abandoned } => {
-                info!(target: "dispatcher.main", running, abandoned, "stopping");
-            }
-            event @ (Event::Started { .. }
-            | Event::Finished { .. }
-            | Event::Lost { .. }
-            | Event::Ladder { .. }) => task_event(event),
-            event => worker_event(event),
+/// One event, one line.
+pub(crate) fn record(event: Event) {
+    match event {
+        Event::Refused { reason, text, channel, bytes } => {
+            warn!(target: "dispatcher.intake", reason, %channel, bytes, "message refused: {text}");
         }
+        Event::UnknownDuplicateRule(task) => {
+            warn!(target: "dispatcher.intake", "unknown on_duplicate value, runs as parallel: {task}");
+        }
+        Event::ChunkExpired { message_id } => {
+            warn!(target: "dispatcher.intake", message_id, "the other pieces of a message did not come in time");
+        }
+        Event::Held { task, stage } => debug!(target: "dispatcher.stage", "{stage}: {task}"),
+        Event::Dropped { task, why } => dropped(&task, why),
+        Event::StrayResult { worker } => {
+            debug!(target: "dispatcher.pool", worker = worker.0, "result of a task that this worker does not have");
+        }
+        Event::Stopping { running, abandoned } => {
+            info!(target: "dispatcher.main", running, abandoned, "stopping");
+        }
+        event @ (Event::Started { .. }
+        | Event::Finished { .. }
+        | Event::Lost { .. }
+        | Event::Ladder { .. }) => task_event(event),
+        event => worker_event(event),
     }
 }
 
@@ -44,7 +38,9 @@ fn dropped(task: &dispatcher_engine::Task, why: DropReason) {
             info!(target: "dispatcher.stage", "discarded, an equal task is here: {task}");
         }
         DropReason::Cancelled => info!(target: "dispatcher.stage", "cancelled while it waited: {task}"),
-        DropReason::Shutdown => error!(target: "dispatcher.main", "abandoned at shutdown, will not run: {task}"),
+        DropReason::Shutdown => {
+            error!(target: "dispatcher.main", "abandoned at shutdown, will not run: {task}");
+        }
     }
 }
 
@@ -92,7 +88,9 @@ fn task_event(event: Event) {
 
 fn worker_event(event: Event) {
     match event {
-        Event::WorkerReady { worker, .. } => debug!(target: "dispatcher.pool", worker = worker.0, "worker ready"),
+        Event::WorkerReady { worker, .. } => {
+            debug!(target: "dispatcher.pool", worker = worker.0, "worker ready");
+        }
         Event::WorkerGone { worker, exit, expected: true } => {
             debug!(target: "dispatcher.pool", worker = worker.0, "worker {exit}");
         }

@@ -14,7 +14,6 @@ use tracing::{info, warn};
 use crate::config::Config;
 use crate::control::{Service, SetLogLevel};
 use crate::driver::{BrokerLink, Driver, End};
-use crate::events::Journal;
 use crate::inbox::{INBOX, Inbox};
 use crate::worker::launch::Launcher;
 use crate::{listen, reply, setup, signals};
@@ -105,7 +104,6 @@ async fn serve(config: Config, options: RunOptions) -> Result<(), RunError> {
             control_produced: 0,
             on_start: config.on_start.len(),
         },
-        journal: Journal,
         brokers: links,
         workers: HashMap::new(),
         launcher,

@@ -60,9 +60,8 @@ impl Pool {
     }
 
     fn starting_count(&self) -> usize {
-        let starting = |worker: &&Worker| {
-            matches!(worker.state, WorkerState::Initialized | WorkerState::Starting)
-        };
+        let starting =
+            |worker: &&Worker| matches!(worker.state, WorkerState::Initialized | WorkerState::Starting);
         self.workers.values().filter(starting).count()
     }
 

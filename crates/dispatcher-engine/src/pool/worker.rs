@@ -109,7 +109,9 @@ impl Worker {
 
     /// It could begin a task now.
     pub(crate) fn is_idle(&self) -> bool {
-        self.state == WorkerState::Ready && self.ahead.is_empty() && self.running.len() < usize::from(self.slots)
+        self.state == WorkerState::Ready
+            && self.ahead.is_empty()
+            && self.running.len() < usize::from(self.slots)
     }
 
     /// It could be handed tasks early: all its slots are busy with short tasks and it holds few.
@@ -251,9 +253,15 @@ impl Worker {
             turn.unbegan.push(Arc::clone(&running.task));
             back.push(Handed { task: running.task, seq: running.seq, cancelled: running.cancelled });
         }
-        self.ahead.retain(|handed| !seqs.contains(&handed.seq) || {
-            back.push(Handed { task: Arc::clone(&handed.task), seq: handed.seq, cancelled: handed.cancelled });
-            false
+        self.ahead.retain(|handed| {
+            !seqs.contains(&handed.seq) || {
+                back.push(Handed {
+                    task: Arc::clone(&handed.task),
+                    seq: handed.seq,
+                    cancelled: handed.cancelled,
+                });
+                false
+            }
         });
         self.calm(turn);
         // What is left was begun: the first of it runs now if a slot is free.

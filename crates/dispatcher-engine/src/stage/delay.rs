@@ -40,7 +40,8 @@ impl Stage for Delay {
     }
 
     fn remove(&mut self, fits: &dyn Fn(&Task) -> bool) -> Vec<Arc<Task>> {
-        self.waiting.extract_if(.., |_, task| fits(task)).map(|(_, task)| task).collect()
+        let gone: Vec<_> = self.waiting.iter().filter(|(_, task)| fits(task)).map(|(key, _)| *key).collect();
+        gone.iter().filter_map(|key| self.waiting.remove(key)).collect()
     }
 
     fn len(&self) -> usize {

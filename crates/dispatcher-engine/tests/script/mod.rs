@@ -127,7 +127,10 @@ impl Script {
             assert!(wakeup >= self.now, "a wakeup in the past");
             self.now = wakeup;
             self.handle(Input::Tick);
-            assert!(self.engine.next_wakeup().is_none_or(|next| next > self.now), "the wakeup did not move on");
+            assert!(
+                self.engine.next_wakeup().is_none_or(|next| next > self.now),
+                "the wakeup did not move on"
+            );
         }
         self.now = end;
     }
@@ -186,5 +189,12 @@ impl Script {
 
 /// What a worker says at the end of a task.
 pub(crate) fn done(uuid: &str, outcome: Outcome) -> Done {
-    Done { uuid: uuid.to_owned(), outcome, error: None, time_started: 0.0, time_finish: 0.0, is_stopping: false }
+    Done {
+        uuid: uuid.to_owned(),
+        outcome,
+        error: None,
+        time_started: 0.0,
+        time_finish: 0.0,
+        is_stopping: false,
+    }
 }

@@ -55,7 +55,8 @@ pub struct Partial {
 impl Partial {
     /// The pieces that are here: index, length in characters.
     pub fn pieces(&self) -> Vec<(u32, usize)> {
-        let mut pieces: Vec<_> = self.parts.iter().map(|(index, part)| (*index, part.chars().count())).collect();
+        let mut pieces: Vec<_> =
+            self.parts.iter().map(|(index, part)| (*index, part.chars().count())).collect();
         pieces.sort_unstable();
         pieces
     }
@@ -158,10 +159,10 @@ impl Assembler {
     pub fn expire(&mut self, now: Instant) -> Vec<String> {
         let mut given_up = Vec::new();
         while self.order.front().is_some_and(|(since, _)| *since + self.patience <= now) {
-            if let Some((since, id)) = self.order.pop_front() {
-                if self.expire_one(since, &id) {
-                    given_up.push(id);
-                }
+            if let Some((since, id)) = self.order.pop_front()
+                && self.expire_one(since, &id)
+            {
+                given_up.push(id);
             }
         }
         given_up

@@ -16,7 +16,7 @@ pub(super) fn producers(context: &mut Context<'_>, _data: &Reply) -> Reply {
                 "enabled": check.enabled,
                 "success_count": check.success_count,
                 "average_time_seconds": check.average().map(|time| time.as_secs_f64()),
-                "max_time_seconds": (check.success_count > 0).then(|| check.max.as_secs_f64()),
+                "max_time_seconds": (check.success_count > 0).then_some(check.max.as_secs_f64()),
             },
         });
         reply.insert(format!("{}-producer", link.broker.name()), entry);
@@ -31,6 +31,9 @@ pub(super) fn producers(context: &mut Context<'_>, _data: &Reply) -> Reply {
     let service = &*context.service;
     own("control-producer", service.control_producer.then_some(service.control_produced));
     own("on-start-producer", (service.on_start > 0).then_some(service.on_start as u64));
-    own("scheduled-producer", (context.engine.schedule_count() > 0).then(|| context.engine.scheduled_count()));
+    own(
+        "scheduled-producer",
+        (context.engine.schedule_count() > 0).then(|| context.engine.scheduled_count()),
+    );
     reply
 }

@@ -7,15 +7,15 @@ use super::{Context, Reply, filter};
 
 /// Every task that fits the filter, by its place.
 pub(super) fn running(context: &mut Context<'_>, data: &Reply) -> Reply {
-    labelled(context.engine.find(&filter::read(data)))
+    labelled(&context.engine.find(&filter::read(data)))
 }
 
 /// The same, and each is cancelled.
 pub(super) fn cancel(context: &mut Context<'_>, data: &Reply) -> Reply {
-    labelled(context.engine.cancel(&filter::read(data), context.now))
+    labelled(&context.engine.cancel(&filter::read(data), context.now))
 }
 
-fn labelled(found: Vec<Found>) -> Reply {
+fn labelled(found: &[Found]) -> Reply {
     found.iter().map(|found| (found.place.to_string(), message(&found.task))).collect()
 }
 

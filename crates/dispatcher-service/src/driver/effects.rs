@@ -4,13 +4,12 @@ use std::time::Instant;
 
 use dispatcher_broker::Settled;
 use dispatcher_engine::{Effect, Source, WorkerId};
-use dispatcher_protocol::{
-    ControlRequest, RunHead, to_ascii_json, write_cancel, write_run, write_stop,
-};
+use dispatcher_protocol::{ControlRequest, RunHead, to_ascii_json, write_cancel, write_run, write_stop};
 use tracing::warn;
 
 use super::{Driver, End};
 use crate::control;
+use crate::events;
 use crate::reply::Reply;
 use crate::worker::{Outgoing, WorkerHandle};
 
@@ -20,8 +19,7 @@ impl Driver {
         while let Some(effect) = self.engine.poll_effect() {
             match effect {
                 Effect::Spawn { worker, .. } => {
-                    let handle =
-                        WorkerHandle::start(worker, &self.launcher, &self.inbox, &mut self.tenders);
+                    let handle = WorkerHandle::start(worker, &self.launcher, &self.inbox, &mut self.tenders);
                     self.workers.insert(worker, handle);
                 }
                 Effect::Run { worker, seq, task } => {
@@ -54,7 +52,7 @@ impl Driver {
                     self.brokers.iter().for_each(|link| link.broker.demand(free));
                 }
                 Effect::Control { request, source } => self.answer(&request, &source),
-                Effect::Event(event) => self.journal.record(event),
+                Effect::Event(event) => events::record(event),
                 Effect::Finished => self.end = Some(End::Stopped),
             }
         }
@@ -78,7 +76,9 @@ impl Driver {
         let Some(channel) = request.reply_to.clone() else { return };
         reply.insert("node_id".to_owned(), self.service.node_id.clone().into());
         let text = to_ascii_json(&reply.into());
-        let Some(link) = source.broker.and_then(|broker| self.brokers.get(usize::from(broker.0))) else { return };
+        let Some(link) = source.broker.and_then(|broker| self.brokers.get(usize::from(broker.0))) else {
+            return;
+        };
         if link.replies.try_send(Reply { channel, text }).is_err() {
             warn!(target: "dispatcher.control", command = request.command, "too many replies wait to be sent; this one is dropped");
         }

@@ -35,7 +35,13 @@ impl Packets {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
         rustix::io::ioctl_fionbio(&ours, true)?;
-        Ok((Self { socket: watch(ours, Interest::READABLE | Interest::WRITABLE)?, buffer: vec![0; MAX_PACKET] }, theirs))
+        Ok((
+            Self {
+                socket: watch(ours, Interest::READABLE | Interest::WRITABLE)?,
+                buffer: vec![0; MAX_PACKET],
+            },
+            theirs,
+        ))
     }
 
     /// Sends one packet with these descriptors.

@@ -138,16 +138,13 @@ impl Template {
                     Some(request) => self.fork(request).await,
                     None => return,
                 },
-                report = self.packets.receive() => match report {
-                    Ok(Some((packet, fds))) => match serde_json::from_slice(packet) {
-                        Ok(report) => self.take(report, fds),
-                        Err(error) => warn!(target: "dispatcher.pool", %error, "unreadable report from the fork server"),
-                    },
-                    Ok(None) | Err(_) => {
-                        let how = self.describe_end().await;
-                        warn!(target: "dispatcher.pool", "{how}; its workers go on and a new one is started when needed");
-                        return;
-                    }
+                report = self.packets.receive() => if let Ok(Some((packet, fds))) = report { match serde_json::from_slice(packet) {
+                    Ok(report) => self.take(report, fds),
+                    Err(error) => warn!(target: "dispatcher.pool", %error, "unreadable report from the fork server"),
+                } } else {
+                    let how = self.describe_end().await;
+                    warn!(target: "dispatcher.pool", "{how}; its workers go on and a new one is started when needed");
+                    return;
                 },
             }
         }

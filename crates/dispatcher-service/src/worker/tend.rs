@@ -33,9 +33,9 @@ pub(crate) async fn tend(
     inbox: mpsc::Sender<Inbox>,
 ) {
     let exit = match launch(worker, &launcher, &mut orders).await {
-        Ok((launched, waiting)) => {
-            let pid = launched.process.pid();
-            let mut tender = Tender::new(worker, launched, inbox.clone());
+        Ok((made, waiting)) => {
+            let pid = made.process.pid();
+            let mut tender = Tender::new(worker, made, inbox.clone());
             tender.report(Inbox::Spawned { worker, pid }).await;
             tender.live(waiting, &mut orders).await
         }
@@ -56,7 +56,7 @@ async fn launch(
     tokio::pin!(launch);
     loop {
         tokio::select! {
-            launched = &mut launch => return Ok((launched?, waiting)),
+            made = &mut launch => return Ok((made?, waiting)),
             order = orders.recv() => match order {
                 None | Some(Outgoing::Stop(_) | Outgoing::Terminate | Outgoing::Kill) => {
                     return Err("stopped while it was starting".to_owned());
@@ -187,7 +187,9 @@ impl Tender {
             Ok(seqs) => {
                 self.report(Inbox::Engine(Input::TakenBack { worker: self.worker, seqs })).await;
             }
-            Err(error) => warn!(target: "dispatcher.pool", worker = self.worker.0, %error, "cannot take tasks back"),
+            Err(error) => {
+                warn!(target: "dispatcher.pool", worker = self.worker.0, %error, "cannot take tasks back");
+            }
         }
     }
 

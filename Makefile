@@ -1,0 +1,72 @@
+# Every command that a person types. `make help` lists them.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PORT   ?= 55777
+# What the wheel is made of: it is built anew when one of these changes.
+SOURCES := $(shell find crates python pyproject.toml Cargo.toml Cargo.lock -type f -not -name '*.pyc' -not -path '*/tests/*' 2>/dev/null)
+
+.PHONY: help demo test test-rust test-python postgres postgres-stop bench conformance lint fmt clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(BIN)/python:
+	@echo "making $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/tools: $(BIN)/python requirements_dev.txt
+	@echo "installing what the tests need"
+	@grep -v '^\.' requirements_dev.txt > $(VENV)/requirements.txt
+	@$(BIN)/python -m pip install --quiet 'PyYAML>=6' 'psycopg[binary]>=3.1' -r $(VENV)/requirements.txt
+	@touch $@
+
+$(VENV)/wheel: $(VENV)/tools $(SOURCES)
+	@echo "building and installing the wheel (the first time takes some minutes)"
+	@rm -rf $(VENV)/dist
+	@$(BIN)/maturin build --release --locked --quiet --interpreter $(BIN)/python --out $(VENV)/dist
+	@$(BIN)/python -m pip install --quiet --force-reinstall --no-deps $(VENV)/dist/*.whl
+	@touch $@
+
+demo: $(VENV)/wheel ## everything at once: Postgres, the service, a burst of tasks, a summary
+	@$(BIN)/python tools/demo.py
+
+test: test-rust test-python ## every test, Rust and Python, against a Postgres of its own
+
+test-rust: ## the Rust tests
+	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace --locked; else cargo test --workspace --locked --lib --bins --tests; fi
+	@cargo test --workspace --locked --doc --quiet
+
+test-python: $(VENV)/wheel ## the Python tests, with the installed wheel
+	@$(BIN)/python -m pytest tests/ -n 2
+
+postgres: $(VENV)/tools ## a private Postgres where dispatcher.yml looks for it
+	@$(BIN)/python tools/postgres.py start --port $(PORT)
+
+postgres-stop: $(BIN)/python ## stop it
+	@$(BIN)/python tools/postgres.py stop --port $(PORT)
+
+bench: $(VENV)/wheel ## figures beside dispatcherd, in one run
+	@$(BIN)/python bench/run.py
+
+conformance: $(VENV)/wheel ## the black-box suite, where it stands beside the project
+	@$(BIN)/python tools/conformance.py
+
+lint: $(VENV)/tools ## formats, clippy, the project's own rules, ruff, mypy
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo xtask tidy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy python/dispatcher tools
+
+fmt: $(VENV)/tools ## put formats right
+	cargo fmt --all
+	$(BIN)/ruff check --fix --quiet . || true
+	$(BIN)/ruff format .
+
+clean: ## remove what was built and started here
+	-@test -x $(BIN)/python && $(BIN)/python tools/postgres.py stop --port $(PORT)
+	rm -rf $(VENV) .run target
