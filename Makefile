@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PORT   ?= 55777
 # What the wheel is made of: it is built anew when one of these changes.
-SOURCES := $(shell find crates python pyproject.toml Cargo.toml Cargo.lock -type f -not -name '*.pyc' -not -path '*/tests/*' 2>/dev/null)
+SOURCES := $(shell find crates python packaging pyproject.toml Cargo.toml Cargo.lock -type f -not -name '*.pyc' -not -path '*/tests/*' 2>/dev/null)
 
 .PHONY: help demo test test-rust test-python postgres postgres-stop bench conformance lint fmt clean
 

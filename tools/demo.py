@@ -108,11 +108,10 @@ def summary(main: dict[str, Any], workers: dict[str, Any], seconds: float) -> No
 def demo() -> None:
     """Everything between Postgres' start and its stop."""
     sys.path.insert(0, str(TOOLS))
-    from write_messages import CONFIG, publish
-
     from dispatcher._binary import find_binary
     from dispatcher.config import setup
     from dispatcher.factories import get_control_from_settings
+    from write_messages import CONFIG, publish
 
     environment = {**os.environ, "DISPATCHER_PYTHON": sys.executable}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(TOOLS)]))

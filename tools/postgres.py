@@ -133,9 +133,7 @@ class Server:
     @property
     def dsn(self) -> str:
         """How a client reaches it."""
-        return (
-            f"dbname={self.dbname} user={self.user} password={self.password} host=localhost port={self.port}"
-        )
+        return f"dbname={self.dbname} user={self.user} password={self.password} host=localhost port={self.port}"
 
     @cached_property
     def account(self) -> Account:

@@ -9,7 +9,6 @@ import argparse
 from pathlib import Path
 
 import test_methods as methods
-
 from dispatcher.config import setup
 from dispatcher.factories import get_control_from_settings
 from dispatcher.processors.blocker import Blocker
@@ -42,9 +41,7 @@ def publish(count: int) -> int:
     submit_task(methods.sleep_function, args=[0.1], processor_options=[Delayer.Params(delay=0.5)])
     say("a task delayed by half a second")
     for _ in range(3):
-        submit_task(
-            methods.sleep_function, args=[0.25], processor_options=[Blocker.Params(on_duplicate="serial")]
-        )
+        submit_task(methods.sleep_function, args=[0.25], processor_options=[Blocker.Params(on_duplicate="serial")])
     say("equal tasks, one after the other (serial)", 3)
     for _ in range(3):
         methods.sleep_discard.apply_async(args=[0.3])  # type: ignore[attr-defined]

@@ -89,9 +89,7 @@ def _put_right(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _moved(old: str, new: str) -> None:
-    warnings.warn(
-        f"config: {old} is read as if it stood at {new}; move it there", DeprecationWarning, stacklevel=5
-    )
+    warnings.warn(f"config: {old} is read as if it stood at {new}; move it there", DeprecationWarning, stacklevel=5)
 
 
 class LazySettings:

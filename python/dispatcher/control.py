@@ -61,8 +61,8 @@ class Control:
         replies: list[dict[str, Any]] = []
         waiting = broker.ask(self.queuename, self.create_message(command, reply_to, data), reply_to, timeout)
         for payload in waiting:
-            complete, message = joiner.ingest_dict(json.loads(payload))
-            if complete and message is not None:
+            _, message = joiner.ingest_dict(json.loads(payload))
+            if message is not None:
                 replies.append(message)
             if len(replies) >= expected_replies:
                 break

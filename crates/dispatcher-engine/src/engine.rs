@@ -175,7 +175,7 @@ impl Engine {
     }
 
     /// Releases what is due, from each stage to the one after it, lets pools grow, and pairs tasks with workers.
-    fn advance(&mut self, now: Instant) {
+    pub(crate) fn advance(&mut self, now: Instant) {
         while let Some(due) = self.deadlines.pop_due(now) {
             self.due(due, now);
         }

@@ -125,7 +125,7 @@ impl Engine {
             }
         }
         // What was freed goes on in this same turn.
-        self.handle(crate::Input::Tick, now);
+        self.advance(now);
         found
     }
 }

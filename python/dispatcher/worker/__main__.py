@@ -19,9 +19,7 @@ def main() -> int:
     """Runs tasks until the service closes the channel."""
     number = os.environ.get('DISPATCHER_WORKER_ID')
     if number is None:
-        print(
-            'python -m dispatcher.worker is started by the service; run `dispatcher serve` instead', file=sys.stderr
-        )
+        print('python -m dispatcher.worker is started by the service; run `dispatcher serve` instead', file=sys.stderr)
         return 2
     sock = move_away(0)
     line = bytearray()

@@ -89,7 +89,7 @@ def _find(name: str) -> Callable[..., Any]:
                 f'no module {module_name!r} for task {name!r}; is it on the PYTHONPATH of the service?'
             ) from None
         raise
-    target = getattr(module, attribute, None)
+    target: Callable[..., Any] | None = getattr(module, attribute, None)
     if target is None:
         raise TaskNotFound(f'module {module_name!r} has no {attribute!r} for task {name!r}')
     if inspect.isclass(target) and not callable(getattr(target, 'run', None)):
@@ -102,6 +102,7 @@ def _find(name: str) -> Callable[..., Any]:
 def call_target(target: Callable[..., Any]) -> Callable[..., Any]:
     """What to call: a function itself, for a class the method ``run`` of a new instance."""
     if inspect.isclass(target):
-        run: Callable[..., Any] = target().run
+        instance: Any = target()
+        run: Callable[..., Any] = instance.run
         return run
     return target

@@ -187,9 +187,7 @@ class TaskWorker:
             pass  # the service's own line says it all
         else:
             where = '\n'.join(f'  {line}' for line in trace)
-            logger.error(
-                'task %s (uuid=%s) failed: %s: %s\n%s', name, uuid, type(exc).__name__, _text(exc), where
-            )
+            logger.error('task %s (uuid=%s) failed: %s: %s\n%s', name, uuid, type(exc).__name__, _text(exc), where)
 
     def _follow(self, message: dict[str, Any], key: str) -> None:
         """Runs the messages that follow a success or a failure, here and now, each for itself."""

@@ -96,11 +96,11 @@ class ForkServer:
             signal.signal(number, signal.SIG_IGN)
         _say(self.sock, {'event': 'ready', 'pid': os.getpid()})
         while True:
-            readable, _, _ = select.select([self.sock, self.wake], [], [])
+            readable, _, _ = select.select([self.sock.fileno(), self.wake], [], [])
             if self.wake in readable:
                 self._drain_wakeups()
                 self._reap()
-            if self.sock in readable and not self._answer():
+            if self.sock.fileno() in readable and not self._answer():
                 break
         self._end_all()
 
