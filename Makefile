@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PORT   ?= 55777
+SOME_PYTHON = $(or $(wildcard $(BIN)/python),$(PYTHON))
 # What the wheel is made of: it is built anew when one of these changes.
 SOURCES := $(shell find crates python packaging pyproject.toml Cargo.toml Cargo.lock -type f -not -name '*.pyc' -not -path '*/tests/*' 2>/dev/null)
 
@@ -20,7 +21,7 @@ $(BIN)/python:
 $(VENV)/tools: $(BIN)/python requirements_dev.txt
 	@echo "installing what the tests need"
 	@grep -v '^\.' requirements_dev.txt > $(VENV)/requirements.txt
-	@$(BIN)/python -m pip install --quiet 'PyYAML>=6' 'psycopg[binary]>=3.1' -r $(VENV)/requirements.txt
+	@$(BIN)/python -m pip install --quiet 'PyYAML>=6' 'psycopg[binary]>=3.2' -r $(VENV)/requirements.txt
 	@touch $@
 
 $(VENV)/wheel: $(VENV)/tools $(SOURCES)
@@ -42,11 +43,12 @@ test-rust: ## the Rust tests
 test-python: $(VENV)/wheel ## the Python tests, with the installed wheel
 	@$(BIN)/python -m pytest tests/ -n 2
 
-postgres: $(VENV)/tools ## a private Postgres where dispatcher.yml looks for it
-	@$(BIN)/python tools/postgres.py start --port $(PORT)
+# Needs no more than some Python, so that it works before anything is installed.
+postgres: ## a private Postgres where dispatcher.yml looks for it
+	@$(SOME_PYTHON) tools/postgres.py start --port $(PORT)
 
-postgres-stop: $(BIN)/python ## stop it
-	@$(BIN)/python tools/postgres.py stop --port $(PORT)
+postgres-stop: ## stop it
+	@$(SOME_PYTHON) tools/postgres.py stop --port $(PORT)
 
 bench: $(VENV)/wheel ## figures beside dispatcherd, in one run
 	@$(BIN)/python bench/run.py
@@ -68,5 +70,5 @@ fmt: $(VENV)/tools ## put formats right
 	$(BIN)/ruff format .
 
 clean: ## remove what was built and started here
-	-@test -x $(BIN)/python && $(BIN)/python tools/postgres.py stop --port $(PORT)
+	-@$(SOME_PYTHON) tools/postgres.py stop --port $(PORT)
 	rm -rf $(VENV) .run target

@@ -28,8 +28,8 @@ def publish(count: int) -> int:
         print(f"  {number:>5} x {what}", flush=True)
 
     print("writing messages")
-    methods.print_hello.delay()  # type: ignore[attr-defined]
-    methods.print_hello.apply_async(args=[], kwargs={})  # type: ignore[attr-defined]
+    methods.print_hello.delay()
+    methods.print_hello.apply_async(args=[], kwargs={})
     say("print_hello, by delay() and by apply_async()", 2)
     submit_many(methods.sleep_function, [[0.0]] * count)
     say("sleep_function(0), in few round trips", count)
@@ -44,9 +44,9 @@ def publish(count: int) -> int:
         submit_task(methods.sleep_function, args=[0.25], processor_options=[Blocker.Params(on_duplicate="serial")])
     say("equal tasks, one after the other (serial)", 3)
     for _ in range(3):
-        methods.sleep_discard.apply_async(args=[0.3])  # type: ignore[attr-defined]
+        methods.sleep_discard.apply_async(args=[0.3])
     say("equal tasks, the later ones discarded (discard)", 3)
-    methods.task_has_timeout.delay()  # type: ignore[attr-defined]
+    methods.task_has_timeout.delay()
     say("a task of 10 s with a timeout of 1 s")
     return sent
 

@@ -1,11 +1,19 @@
-"""Background tasks for applications on Postgres: `from dispatcher.publish import task`.
+"""Runs the background tasks of an application on Postgres.
 
-`run_service` runs the service with this process's settings. Nothing else is imported here, so that a worker that
-only needs `dispatcher.publish` loads nothing more.
+    from dispatcher.publish import task      # mark a function, then call its .delay()
+    from dispatcher.config import setup      # say how to reach the database
+    from dispatcher import run_service       # run the tasks
+
+Imports nothing until it is used. Where it stands: the name of the package.
 """
 
-from __future__ import annotations
-
-from dispatcher._binary import run_service
+from typing import NoReturn
 
 __all__ = ["run_service"]
+
+
+def run_service() -> NoReturn:
+    """Runs the service with the settings of `dispatcher.config.setup` in place of this process, and does not return."""
+    from dispatcher.factories import from_settings
+
+    from_settings().run()

@@ -1,8 +1,8 @@
-"""`python -m dispatcher …` is the command `dispatcher …`."""
+"""`python -m dispatcher`: the native program with the same arguments.
 
-from __future__ import annotations
+Does nothing itself. Where it stands: beside the installed command.
+"""
 
 from dispatcher._binary import dispatcher
 
-if __name__ == "__main__":
-    dispatcher()
+dispatcher()

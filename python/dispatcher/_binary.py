@@ -1,70 +1,85 @@
-"""Finds the native service and becomes it.
+"""Finds the native program `dispatcher` and gives this process over to it.
 
-Everything here ends in `exec`: the service keeps this process's id, and no Python stays in between. Where it stands:
-under the installed commands and `run_service`.
+Runs nothing beside it. Where it stands: under `run_service`, `python -m dispatcher` and the commands of the wheel.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
 import sysconfig
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NoReturn
 
-BINARY = "dispatcher"
-BINARY_VARIABLE = "DISPATCHER_BINARY"
-"""Names the binary outright, for those who build it themselves."""
+NAME = "dispatcher"
+VARIABLE = "DISPATCHER_BINARY"
 
 
-def find_binary() -> str:
-    """The path of the native binary. Raises FileNotFoundError that says where it was looked for."""
-    looked = []
-    for path in _candidates():
-        if os.path.isfile(path) and os.access(path, os.X_OK) and _is_native(path):
-            return path
-        looked.append(path)
-    raise FileNotFoundError(
-        "the native binary 'dispatcher' was not found; install the wheel of dispatcher-rs into this environment, "
-        f"or name the binary in {BINARY_VARIABLE}. Looked for: {', '.join(looked)}"
+class BinaryNotFound(FileNotFoundError):
+    """The native program is nowhere."""
+
+
+def find_binary() -> Path:
+    """The native program: the one that the environment names, the one installed beside this Python, or in the PATH."""
+    given = os.environ.get(VARIABLE)
+    if given:
+        if not _is_native(Path(given)):
+            raise BinaryNotFound(
+                f"{VARIABLE} is {given}, which is no program; set it to the dispatcher binary, or unset it"
+            )
+        return Path(given).absolute()
+    looked: list[str] = []
+    for directory in _directories():
+        candidate = directory / NAME
+        if _is_native(candidate):
+            return candidate
+        looked.append(str(directory))
+    on_path = shutil.which(NAME)
+    if on_path and _is_native(Path(on_path)):
+        return Path(on_path).absolute()
+    raise BinaryNotFound(
+        f"the program {NAME} is not installed (looked in {', '.join(dict.fromkeys(looked))} and the PATH); "
+        f"install it with pip install dispatcher-rs, or name it in {VARIABLE}"
     )
 
 
-def _candidates() -> Iterator[str]:
-    if named := os.environ.get(BINARY_VARIABLE):
-        yield named
-    yield os.path.join(os.path.dirname(sys.executable), BINARY)
-    yield os.path.join(sysconfig.get_path("scripts"), BINARY)
-    if on_path := shutil.which(BINARY):
-        yield on_path
-
-
-def _is_native(path: str) -> bool:
-    """A script of that name would only lead back here."""
-    with open(path, "rb") as file:
+def _is_native(path: Path) -> bool:
+    """Whether it is a program; a script of that name would only lead back here."""
+    if not (path.is_file() and os.access(path, os.X_OK)):
+        return False
+    with path.open("rb") as file:
         return file.read(4) == b"\x7fELF"
 
 
-def _become(arguments: list[str], environment: dict[str, str] | None = None) -> NoReturn:
+def _directories() -> Iterator[Path]:
+    """Where an installer puts programs for this Python."""
+    if sys.executable:
+        yield Path(sys.executable).parent
+    yield Path(sysconfig.get_path("scripts"))
+    yield Path(sysconfig.get_path("scripts", sysconfig.get_preferred_scheme("user")))
+
+
+def become(argv: list[str], environment: dict[str, str] | None = None) -> NoReturn:
+    """Replaces this process by the native program, which then has the same process id."""
     binary = find_binary()
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execve(binary, arguments, {**os.environ, **(environment or {})})
+    os.execve(binary, argv, {**os.environ, "DISPATCHER_PYTHON": sys.executable, **(environment or {})})
 
 
 def _command(name: str) -> NoReturn:
     try:
-        _become([name, *sys.argv[1:]], {"DISPATCHER_PYTHON": sys.executable})
-    except FileNotFoundError as error:
+        become([name, *sys.argv[1:]])
+    except BinaryNotFound as error:
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(1)
 
 
 def dispatcher() -> NoReturn:
-    """The command `python -m dispatcher`."""
-    _command("dispatcher")
+    """`python -m dispatcher`."""
+    _command(NAME)
 
 
 def dispatcher_standalone() -> NoReturn:
@@ -80,22 +95,3 @@ def dispatcherd() -> NoReturn:
 def dispatcherctl() -> NoReturn:
     """The command `dispatcherctl`."""
     _command("dispatcherctl")
-
-
-def run_service() -> NoReturn:
-    """Runs the service with the settings of this process, in place of this process.
-
-    The settings go through an inherited descriptor, never through a file, and the workers import the application's
-    code from where this process does. Call `dispatcher.config.setup` first.
-    """
-    from dispatcher.config import settings
-
-    fd = os.memfd_create("dispatcher-config", 0)
-    with open(os.dup(fd), "w", encoding="utf-8") as file:
-        json.dump(settings.serialize(), file)
-    os.lseek(fd, 0, os.SEEK_SET)
-    environment = {
-        "DISPATCHER_PYTHON": sys.executable,
-        "DISPATCHER_SYS_PATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path),
-    }
-    _become(["dispatcher", "serve", "--config-fd", str(fd)], environment)

@@ -60,7 +60,11 @@ def _cut(message: str, budget: int) -> list[str]:
         escaped = encode_basestring_ascii(piece)
         if len(escaped) - 2 > budget:
             lengths = range(1, len(piece))
-            fitting = bisect_right(lengths, budget, key=lambda count: len(encode_basestring_ascii(piece[:count])) - 2)
+            fitting = bisect_right(
+                lengths,
+                budget,
+                key=lambda count: len(encode_basestring_ascii(piece[:count])) - 2,
+            )
             piece = piece[:fitting]
             escaped = encode_basestring_ascii(piece)
         pieces.append(escaped)

@@ -1,49 +1,75 @@
-"""From settings to brokers and control clients."""
+"""Brokers, control and the service, made from the settings.
+
+Makes things and connects nothing. Where it stands: between the settings and everything that is configured by them.
+"""
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
-from dispatcher.brokers import Broker, get_broker
-from dispatcher.config import LazySettings
+from dispatcher import brokers
+from dispatcher.brokers.base import Broker
+from dispatcher.config import DispatcherSettings, LazySettings
 from dispatcher.config import settings as global_settings
 from dispatcher.control import Control
+from dispatcher.service import Service
 
-__all__ = ["get_broker", "get_control_from_settings", "get_publisher_from_settings"]
+__all__ = ["from_settings", "get_broker", "get_control_from_settings", "get_publisher_from_settings"]
+
+Settings = LazySettings | DispatcherSettings
+get_broker = brokers.get_broker
 
 
-def _broker_name(settings: LazySettings, key: str) -> str:
-    """The broker that `publish` names under this key, or the only one."""
-    publish = settings.publish
-    name = publish.get(key) or publish.get("default_broker")
-    if name is None and len(settings.brokers) == 1:
-        name = next(iter(settings.brokers))
-    if name is None:
+def _publish_broker_name(given: str | None, settings: Settings) -> str:
+    """Which broker to publish with: the given one, the only one, or `publish.default_broker`."""
+    names = list(settings.brokers)
+    chosen = given or (names[0] if len(names) == 1 else settings.publish.get("default_broker"))
+    if chosen is None:
         raise RuntimeError(
-            f"the config has {len(settings.brokers)} brokers; say which one publishes with publish.default_broker"
+            f"Could not determine which broker to publish with: the config has {len(names)} "
+            f"({', '.join(names) or 'none'}); "
+            + ("name one in publish.default_broker" if names else "add one, for example pg_notify, to brokers")
         )
+    return _known_broker(chosen, settings)
+
+
+def _known_broker(name: str, settings: Settings) -> str:
     if name not in settings.brokers:
-        raise RuntimeError(f"publish.{key} names the broker {name!r}, which does not stand under brokers")
-    return str(name)
+        raise RuntimeError(f"there is no broker {name} in the config; it has {', '.join(settings.brokers) or 'none'}")
+    return name
 
 
 def get_publisher_from_settings(
-    publish_broker: str | None = None, settings: LazySettings = global_settings, **overrides: Any
+    publish_broker: str | None = None, settings: Settings = global_settings, **overrides: Any
 ) -> Broker:
-    """The broker that tasks are published with; kept with the settings, unless options are overridden."""
-    name = publish_broker or _broker_name(settings, "default_broker")
+    """The broker to publish with. Without overrides it is the same one each time, until its settings change."""
+    name = _publish_broker_name(publish_broker, settings)
+    options = settings.brokers[name]
     if overrides:
-        return get_broker(name, {**settings.brokers[name], **overrides})
-    kept: dict[str, Broker] = settings.publishers
-    if name not in kept:
-        kept[name] = get_broker(name, settings.brokers[name])
-    return kept[name]
+        return get_broker(name, options, **overrides)
+    kept: dict[str, tuple[Any, Broker]] = settings.publishers
+    if name not in kept or kept[name][0] != options:
+        broker = get_broker(name, options)
+        keep_connection = getattr(broker, "keep_connection", None)
+        if keep_connection:
+            keep_connection()
+        kept[name] = (deepcopy(options), broker)
+    return kept[name][1]
 
 
 def get_control_from_settings(
-    publish_broker: str | None = None, settings: LazySettings = global_settings, **overrides: Any
+    publish_broker: str | None = None, settings: Settings = global_settings, **overrides: Any
 ) -> Control:
-    """A client for control requests. `overrides` replace the broker's options, such as default_publish_channel."""
-    name = publish_broker or _broker_name(settings, "default_control_broker")
-    options = {**settings.brokers[name], **overrides}
-    return Control(name, options)
+    """A `Control` for the services of these settings; overrides are options of the broker.
+
+    Which broker: `publish_broker`, else `publish.default_control_broker`, else the one that tasks are published with.
+    """
+    given = publish_broker or settings.publish.get("default_control_broker")
+    name = _known_broker(given, settings) if given else _publish_broker_name(None, settings)
+    return Control(name, {**(settings.brokers[name] or {}), **overrides})
+
+
+def from_settings(settings: Settings = global_settings) -> Service:
+    """The service of these settings, to be started as a process of its own or in place of this one."""
+    return Service(settings.serialize())

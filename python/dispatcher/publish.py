@@ -1,136 +1,239 @@
-"""The decorator that makes a task, and the calls that ask for a run.
+"""Marking tasks and publishing them: `@task`, `submit_task` and `submit_many`.
 
-Where it stands: the first thing an application imports. Connects only when something is published.
+Waits for no service and learns nothing about what becomes of a task. Where it stands: the door for applications.
+
+    @task(queue='test_channel')
+    def print_hello():
+        print('hello world!!')
+
+    print_hello.delay()
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeVar, cast, overload
 
-from dispatcher.config import LazySettings
+from dispatcher.brokers.base import publish_messages
 from dispatcher.config import settings as global_settings
+from dispatcher.factories import get_publisher_from_settings
 from dispatcher.processors.blocker import Blocker
-from dispatcher.processors.params import ProcessorParams
 from dispatcher.registry import (
     DispatcherMethod,
     DispatcherMethodRegistry,
+    InvalidMethod,
+    Message,
     NotRegistered,
+    Params,
     Queue,
-    encode,
-    resolve_queue,
+    Settings,
 )
 from dispatcher.registry import registry as default_registry
-from dispatcher.utils import DispatcherCallable
+from dispatcher.utils import DispatcherCallable, RunnableClass
 
-__all__ = ["submit_many", "submit_task", "task"]
+P = ParamSpec("P")
+R_co = TypeVar("R_co", covariant=True)
+F = TypeVar("F", bound=DispatcherCallable)
+J = TypeVar("J", bound=RunnableClass)
 
-F = TypeVar("F")
+
+class TaskFunction(Protocol[P, R_co]):
+    """A function with `@task`: callable as before, and publishable."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Runs it here and now."""
+        ...
+
+    def delay(self, *args: Any, **kwargs: Any) -> tuple[Message, str]:
+        """Publishes it with these arguments."""
+        ...
+
+    def apply_async(
+        self,
+        args: Iterable[Any] | None = None,
+        kwargs: dict[str, Any] | None = None,
+        queue: Queue = None,
+        uuid: str | None = None,
+        settings: Settings = ...,
+        bind: bool = False,
+        timeout: float | None = 0.0,
+        processor_options: Iterable[Params] = (),
+        delay: float | None = None,
+        on_duplicate: str | None = None,
+    ) -> tuple[Message, str]:
+        """Publishes it with options for this one submission."""
+        ...
 
 
+class TaskClass(Protocol[R_co]):
+    """A class with `@task`."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> R_co:
+        """A new instance."""
+        ...
+
+    def delay(self, *args: Any, **kwargs: Any) -> tuple[Message, str]:
+        """Publishes it with these arguments for `run`."""
+        ...
+
+    def apply_async(
+        self, args: Iterable[Any] | None = None, kwargs: dict[str, Any] | None = None, **options: Any
+    ) -> tuple[Message, str]:
+        """Publishes it with options for this one submission."""
+        ...
+
+
+D = TypeVar("D", Literal[True], Literal[False])
+
+
+@dataclass(frozen=True)
+class DispatcherDecorator(Generic[D]):
+    """What `task(...)` gives: registers the callable that it is put on."""
+
+    registry: DispatcherMethodRegistry
+    options: dict[str, Any]
+    decorate: bool = True
+
+    @overload
+    def __call__(self: DispatcherDecorator[Literal[True]], fn: type[J], /) -> TaskClass[J]: ...
+    @overload
+    def __call__(self: DispatcherDecorator[Literal[True]], fn: _Function[P, R_co], /) -> TaskFunction[P, R_co]: ...
+    @overload
+    def __call__(self: DispatcherDecorator[Literal[False]], fn: F, /) -> F: ...
+    def __call__(self, fn: Any, /) -> Any:
+        """The same object, registered; with `delay` and `apply_async`, unless `decorate` is off."""
+        method = self.registry.register(fn, **self.options)
+        if self.decorate:
+            try:
+                fn.apply_async, fn.delay = method.apply_async, method.delay
+            except (AttributeError, TypeError) as error:
+                raise InvalidMethod(
+                    f"{fn!r} takes no attributes, so it cannot get delay and apply_async; "
+                    "use @task(decorate=False) and publish it by submit_task"
+                ) from error
+        return fn
+
+
+class _Function(Protocol[P, R_co]):
+    """Any function, for type checkers."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
+
+
+@overload
 def task(
     *,
     bind: bool = False,
-    queue: Queue | None = None,
+    queue: Queue = None,
+    timeout: float | None = None,
+    decorate: Literal[True] = True,
+    on_duplicate: str | None = None,
+    processor_options: Iterable[Params] = (),
+    registry: DispatcherMethodRegistry = default_registry,
+) -> DispatcherDecorator[Literal[True]]: ...
+@overload
+def task(
+    *,
+    bind: bool = False,
+    queue: Queue = None,
+    timeout: float | None = None,
+    decorate: Literal[False],
+    on_duplicate: str | None = None,
+    processor_options: Iterable[Params] = (),
+    registry: DispatcherMethodRegistry = default_registry,
+) -> DispatcherDecorator[Literal[False]]: ...
+def task(
+    *,
+    bind: bool = False,
+    queue: Queue = None,
     timeout: float | None = None,
     decorate: bool = True,
     on_duplicate: str | None = None,
-    processor_options: Iterable[ProcessorParams] = (),
+    processor_options: Iterable[Params] = (),
     registry: DispatcherMethodRegistry = default_registry,
-) -> Callable[[F], F]:
-    """Makes a task of a function, or of a class with a method `run`.
+) -> Any:
+    """Marks a function, or a class with a method `run`, as a task. It stays callable as it was.
 
-    The function stays what it is; with `decorate` it gains `delay(*args, **kwargs)` and `apply_async(args=, kwargs=)`.
-
-    :param bind: pass a context as the first argument (`uuid`, `worker_id`, `control`)
-    :param queue: the channel to publish to, or a callable that names it at publish time
-    :param timeout: seconds that one run may take; none means no limit
-    :param on_duplicate: `parallel`, `discard`, `serial` or `queue_one`
+    bind: the first argument is an object to talk to the service with; publishers do not pass it.
+    queue: the channel to publish to, or a function that gives it at each submission; None leaves it to the config.
+    timeout: seconds after which a run is cancelled; None or 0 for never.
+    decorate: give it the methods `delay` and `apply_async`; without them, publish it by `submit_task`.
+    on_duplicate: what to do while an equal task waits or runs, see `utils.DuplicateBehavior`.
+    processor_options: more options, such as `Delayer.Params(delay=5)`.
+    registry: where to register it, for tests.
     """
-    options = list(processor_options)
+    options = tuple(processor_options)
     if on_duplicate:
-        options.append(Blocker.Params(on_duplicate=on_duplicate))
-
-    def decorator(fn: F) -> F:
-        method = registry.register(
-            fn,  # type: ignore[arg-type]  # register itself refuses what cannot be a task
-            bind=bind,
-            queue=queue,
-            timeout=timeout,
-            processor_options=options,
-        )
-        if decorate:
-            fn.delay = method.delay  # type: ignore[attr-defined]
-            fn.apply_async = method.apply_async  # type: ignore[attr-defined]
-        return fn
-
-    return decorator
-
-
-def _method(fn: DispatcherCallable, registry: DispatcherMethodRegistry) -> DispatcherMethod:
-    try:
-        return registry.get_from_callable(fn)
-    except NotRegistered:
-        return DispatcherMethod(fn)
+        options = (*options, Blocker.Params(on_duplicate=on_duplicate))
+    given = {"bind": bind, "queue": queue, "timeout": timeout, "processor_options": options}
+    return DispatcherDecorator(registry, given, decorate)
 
 
 def submit_task(
-    fn: DispatcherCallable,
+    fn: DispatcherCallable | TaskFunction[Any, Any] | TaskClass[Any],
     /,
     *,
     args: Iterable[Any] | None = None,
     kwargs: dict[str, Any] | None = None,
     uuid: str | None = None,
-    queue: Queue | None = None,
-    timeout: float | None = None,
-    processor_options: Iterable[ProcessorParams] = (),
+    queue: Queue = None,
+    timeout: float | None = 0.0,
+    processor_options: Iterable[Params] = (),
     bind: bool = False,
     registry: DispatcherMethodRegistry = default_registry,
-    settings: LazySettings = global_settings,
-) -> tuple[dict[str, Any], str]:
-    """Asks for one run of a function; returns the message and the channel it was sent to.
+    settings: Settings = global_settings,
+    delay: float | None = None,
+    on_duplicate: str | None = None,
+) -> tuple[Message, str]:
+    """Publishes a task, with or without `@task`; gives the message (its `uuid` among it) and its channel.
 
-    The function need not be decorated here; whether the service runs it then is up to its `worker.task_policy`.
+    args, kwargs: what the task is called with; JSON has to be able to express it.
+    uuid: its name in logs and control commands; a random one by default.
+    queue, timeout, delay, on_duplicate, processor_options: as in `task`, for this one submission.
+    bind, registry, settings: for tests.
     """
     return _method(fn, registry).apply_async(
-        args=args,
-        kwargs=kwargs,
-        queue=queue,
-        uuid=uuid,
-        settings=settings,
-        bind=bind,
-        timeout=timeout,
-        processor_options=processor_options,
+        args, kwargs, queue, uuid, settings, bind, timeout, processor_options, delay, on_duplicate
     )
 
 
 def submit_many(
-    fn: DispatcherCallable,
+    fn: DispatcherCallable | TaskFunction[Any, Any] | TaskClass[Any],
     calls: Iterable[Iterable[Any] | dict[str, Any]],
     /,
     *,
-    queue: Queue | None = None,
-    timeout: float | None = None,
-    processor_options: Iterable[ProcessorParams] = (),
+    queue: Queue = None,
+    timeout: float | None = 0.0,
+    processor_options: Iterable[Params] = (),
     registry: DispatcherMethodRegistry = default_registry,
-    settings: LazySettings = global_settings,
-) -> tuple[list[dict[str, Any]], str]:
-    """Asks for many runs of one function in a few round trips; returns the messages and their channel.
+    settings: Settings = global_settings,
+) -> tuple[list[Message], str]:
+    """Publishes many runs of one task in one round trip, all or none; gives the messages and their channel.
 
-    :param calls: for each run its positional arguments (a list or tuple), or its keyword arguments (a dict)
+    calls: for each run its positional arguments (a list or tuple), or its keyword arguments (a dict).
+    queue, timeout, processor_options: as in `task`, for all of them.
     """
-    from dispatcher.factories import get_publisher_from_settings
-
     method = _method(fn, registry)
-    options = list(processor_options)
+    options = tuple(processor_options)
     bodies = [
-        method.get_async_body(kwargs=call, timeout=timeout, processor_options=options)
-        if isinstance(call, dict)
-        else method.get_async_body(args=call, timeout=timeout, processor_options=options)
+        method.get_async_body(
+            args=None if isinstance(call, dict) else call,
+            kwargs=call if isinstance(call, dict) else None,
+            timeout=timeout,
+            processor_options=options,
+        )
         for call in calls
     ]
+    channel = method.choose_queue(queue)
+    messages = [(channel, method.encode(body)) for body in bodies]
     broker = get_publisher_from_settings(settings=settings)
-    channel = broker.publish_messages(
-        channel=resolve_queue(queue or method.queue), messages=[encode(body) for body in bodies]
-    )
-    return bodies, channel
+    channels = publish_messages(broker, messages)
+    return bodies, cast("str", channels[0] if channels else channel or "")
+
+
+def _method(fn: Any, registry: DispatcherMethodRegistry) -> DispatcherMethod:
+    try:
+        return registry.get_from_callable(fn)
+    except NotRegistered:
+        return DispatcherMethod(fn)

@@ -1,68 +1,99 @@
-"""What is registered with `@task`: a callable, the options of its decorator, and how it is published.
+"""Tasks: what `@task` registers, what a message for one holds, and how it is published.
 
-Knows no transport: a method asks its settings' broker. Where it stands: between the decorator and the broker; the
-worker asks it whether an object is a task.
+A message is a JSON object; its keys, their order and its separators are the same as dispatcherd's, so that either side
+may be the other's. Where it stands: `publish` above, `factories` and the brokers below.
 """
 
 from __future__ import annotations
 
-import json
+import importlib
+import inspect
+import sys
+import threading
 import time
-import uuid as uuid_module
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Protocol, cast
+from uuid import uuid4
 
-from dispatcher.config import LazySettings
+from dispatcher.config import DispatcherSettings, LazySettings
 from dispatcher.config import settings as global_settings
-from dispatcher.processors.params import ProcessorParams
-from dispatcher.utils import DispatcherCallable, resolve_callable, serialize_task
+from dispatcher.message import check_options, dump
+from dispatcher.utils import MODULE_METHOD_DELIMITER, DispatcherCallable, resolve_callable
 
-Queue = str | Callable[[], str]
-"""A channel, or something that names it when a task is published."""
+Message = dict[str, Any]
+"""What is published, before it becomes text."""
+Queue = str | Callable[[], str] | None
+"""The channel of a task, or a function that gives it at each submission."""
+Settings = LazySettings | DispatcherSettings
 
 
-class NotRegistered(RuntimeError):
-    """The callable is no task of this registry."""
+class Params(Protocol):
+    """Options for a stage of the service, such as `Delayer.Params`."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The keys for the message."""
+        ...
 
 
-class InvalidMethod(TypeError):
-    """The object cannot be a task."""
+class DispatcherError(RuntimeError):
+    """Something about a task is wrong."""
+
+
+class NotRegistered(DispatcherError):
+    """The task has no `@task`."""
+
+
+class InvalidMethod(DispatcherError):
+    """This cannot be a task."""
 
 
 class DispatcherMethod:
-    """One task: its callable and the options that stand in its decorator."""
+    """One task: its callable, and the options that `@task` gave it."""
 
     def __init__(
         self,
         fn: DispatcherCallable,
-        *,
-        queue: Queue | None = None,
+        queue: Queue = None,
         bind: bool = False,
-        timeout: float | None = None,
-        processor_options: Iterable[ProcessorParams] = (),
+        processor_options: Iterable[Params] = (),
+        **submission_defaults: Any,
     ) -> None:
-        if not callable(fn):
-            raise InvalidMethod(f"a task has to be a function or a class with run, not {type(fn).__name__}")
+        """`submission_defaults` are keys of every message, such as `timeout`; empty ones are left out."""
+        if not hasattr(fn, "__qualname__"):
+            raise InvalidMethod(
+                f"{fn!r} cannot be a task: Can only register methods and classes, which have a name to find them by"
+            )
         if isinstance(fn, type) and not callable(getattr(fn, "run", None)):
             raise InvalidMethod(f"the class {fn.__qualname__} has no method run, which a class that is a task needs")
         self.fn = fn
         self.queue = queue
         self.bind = bind
-        self.timeout = timeout
-        self.defaults: dict[str, Any] = {}
-        for options in processor_options:
-            self.defaults.update(options.to_dict())
+        self.processor_options = tuple(processor_options)
+        self.submission_defaults = submission_defaults
 
     def serialize_task(self) -> str:
-        """The task's name."""
-        return serialize_task(self.fn)
+        """The dotted name that a worker finds the task by."""
+        module = self.fn.__module__
+        if module == "__main__":
+            spec = getattr(sys.modules["__main__"], "__spec__", None)
+            module = spec.name if spec is not None else module
+        return f"{module}{MODULE_METHOD_DELIMITER}{self.fn.__qualname__}"
 
     def get_callable(self) -> Callable[..., Any]:
-        """What to call: the function itself, for a class the method `run` of a new instance."""
-        if isinstance(self.fn, type):
-            run: Callable[..., Any] = self.fn().run
+        """What to call: the function, or `run` of a new instance of the class."""
+        if inspect.isclass(self.fn):
+            run: Callable[..., Any] = cast("Any", self.fn)().run
             return run
         return self.fn
+
+    def publication_defaults(self) -> Message:
+        """The keys of a message that do not depend on the submission."""
+        defaults = {key: value for key, value in self.submission_defaults.items() if value}
+        defaults["task"] = self.serialize_task()
+        defaults["time_pub"] = time.time()
+        for options in self.processor_options:
+            defaults.update(options.to_dict())
+        return defaults
 
     def get_async_body(
         self,
@@ -70,137 +101,143 @@ class DispatcherMethod:
         kwargs: dict[str, Any] | None = None,
         uuid: str | None = None,
         bind: bool = False,
-        timeout: float | None = None,
-        processor_options: Iterable[ProcessorParams] = (),
-    ) -> dict[str, Any]:
-        """The message that asks for one run. Options that say nothing are left out."""
-        body: dict[str, Any] = {}
-        if self.timeout:
-            body["timeout"] = self.timeout
-        body["task"] = self.serialize_task()
-        body["time_pub"] = time.time()
-        body.update(self.defaults)
-        body["uuid"] = uuid or str(uuid_module.uuid4())
-        if args := list(args or ()):
+        timeout: float | None = 0.0,
+        processor_options: Iterable[Params] = (),
+    ) -> Message:
+        """The message for one submission."""
+        body = self.publication_defaults()
+        body["uuid"] = uuid or str(uuid4())
+        if args:
             body["args"] = args
         if kwargs:
             body["kwargs"] = kwargs
-        if bind or self.bind:
-            body["bind"] = True
+        if bind:
+            body["bind"] = bind
         if timeout:
             body["timeout"] = timeout
         for options in processor_options:
             body.update(options.to_dict())
         return body
 
-    def delay(self, *args: Any, **kwargs: Any) -> tuple[dict[str, Any], str]:
-        """Asks for one run with these arguments."""
-        return self.apply_async(args, kwargs)
+    def choose_queue(self, queue: Queue = None) -> str | None:
+        """The channel for one submission: of the call, else of the task; None leaves it to the broker."""
+        chosen = self.queue if queue is None else queue
+        return chosen() if callable(chosen) else chosen
+
+    def encode(self, body: Message) -> str:
+        """The message as text; raises with the place of whatever is wrong with it."""
+        if body["task"].startswith("__main__."):
+            raise DispatcherError(
+                f"task {self.fn.__qualname__} is defined in the script that is being run, which workers cannot import; "
+                "move it to a module and import it from there"
+            )
+        check_options(body)
+        return dump(body, self.fn)
+
+    def delay(self, *args: Any, **kwargs: Any) -> tuple[Message, str]:
+        """Publishes the task with these arguments; gives the message and its channel."""
+        return self.apply_async(args=args, kwargs=kwargs)
 
     def apply_async(
         self,
         args: Iterable[Any] | None = None,
         kwargs: dict[str, Any] | None = None,
-        queue: Queue | None = None,
+        queue: Queue = None,
         uuid: str | None = None,
-        settings: LazySettings = global_settings,
+        settings: Settings = global_settings,
         bind: bool = False,
-        timeout: float | None = None,
-        processor_options: Iterable[ProcessorParams] = (),
-    ) -> tuple[dict[str, Any], str]:
-        """Asks for one run; returns the message and the channel it was sent to.
-
-        :param queue: the channel; else the decorator's, else the broker's default
-        :param uuid: the task's uuid; else a random one
-        :param timeout: seconds that the task may run
-        :param processor_options: `Delayer.Params`, `Blocker.Params`
-        """
-        from dispatcher.factories import get_publisher_from_settings
-
+        timeout: float | None = 0.0,
+        processor_options: Iterable[Params] = (),
+        delay: float | None = None,
+        on_duplicate: str | None = None,
+    ) -> tuple[Message, str]:
+        """Publishes the task; gives the message and its channel. Nobody confirms that a service heard it."""
         body = self.get_async_body(args, kwargs, uuid, bind, timeout, processor_options)
-        broker = get_publisher_from_settings(settings=settings)
-        channel = broker.publish_message(channel=resolve_queue(queue or self.queue), message=encode(body))
-        return body, channel
-
-    def publication_defaults(self) -> dict[str, Any]:
-        """What the decorator adds to every message."""
-        return {"task": self.serialize_task(), **self.defaults}
-
-
-def resolve_queue(queue: Queue | None) -> str | None:
-    """The channel's name; a callable is asked now, in the publisher."""
-    return queue() if callable(queue) else queue
+        if delay:
+            body["delay"] = delay
+        if on_duplicate:
+            body["on_duplicate"] = on_duplicate
+        text = self.encode(body)
+        broker = _factories().get_publisher_from_settings(settings=settings)
+        return body, broker.publish_message(channel=self.choose_queue(queue), message=text)
 
 
-def encode(body: dict[str, Any]) -> str:
-    """The message as JSON text; says which argument cannot be written."""
-    try:
-        return json.dumps(body)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"task {body.get('task')}: {_culprit(body)} cannot be sent as JSON: {error}") from None
+def _factories() -> Any:
+    """Imported late, as it needs brokers, and looked up at each call, so that tests may replace what is in it."""
+    return importlib.import_module("dispatcher.factories")
 
 
-def _culprit(body: dict[str, Any]) -> str:
-    named = [(f"args[{index}]", value) for index, value in enumerate(body.get("args", ()))]
-    named += [(f"kwargs[{key!r}]", value) for key, value in body.get("kwargs", {}).items()]
-    for name, value in named:
-        try:
-            json.dumps(value)
-        except (TypeError, ValueError):
-            return f"{name} (a {type(value).__name__})"
-    return "an option"
+class UnregisteredMethod(DispatcherMethod):
+    """A task that is known by its name only."""
+
+    def __init__(self, task: str) -> None:
+        fn = resolve_callable(task)
+        if fn is None:
+            raise ImportError(f"there is no {task!r}: its module has no such name")
+        super().__init__(fn)
 
 
 class DispatcherMethodRegistry:
-    """Tasks by their callable and by their name."""
+    """The tasks of this process."""
 
     def __init__(self) -> None:
-        self._by_callable: dict[DispatcherCallable, DispatcherMethod] = {}
-        self._by_name: dict[str, DispatcherMethod] = {}
+        self.registry: set[DispatcherMethod] = set()
+        self.lock = threading.Lock()
+        self._by_callable: dict[int, DispatcherMethod] = {}
+        self._by_name: dict[str, DispatcherMethod] | None = None
 
     def register(self, fn: DispatcherCallable, **options: Any) -> DispatcherMethod:
-        """Makes a task of a callable. Registered again, the last options count."""
+        """Registers a task; the options are those of `DispatcherMethod`. The last registration of a callable counts."""
         method = DispatcherMethod(fn, **options)
-        self._by_callable[fn] = method
-        self._by_name[method.serialize_task()] = method
+        with self.lock:
+            replaced = self._by_callable.get(id(fn))
+            if replaced is not None:
+                self.registry.discard(replaced)
+            self.registry.add(method)
+            self._by_callable[id(fn)] = method
+            self._by_name = None
         return method
 
-    def get_from_callable(self, fn: DispatcherCallable) -> DispatcherMethod:
-        """The task of this callable; raises `NotRegistered`."""
-        method = self._by_callable.get(fn)
-        if method is None:
-            raise NotRegistered(f"{fn!r} is no registered task; decorate it with @task()")
-        return method
+    @property
+    def lookup_dict(self) -> dict[str, DispatcherMethod]:
+        """Every task by its dotted name."""
+        by_name = self._by_name
+        if by_name is None:
+            with self.lock:
+                by_name = self._by_name = {method.serialize_task(): method for method in self._by_callable.values()}
+        return by_name
 
     def get_method(self, task: str, allow_unregistered: bool = True) -> DispatcherMethod:
-        """The task of this name, importing its module if need be; raises `NotRegistered`."""
-        method = self._by_name.get(task)
+        """The task of that name; imports its module, which may register it."""
+        known = self.lookup_dict.get(task)
+        if known is None:
+            imported = UnregisteredMethod(task)
+            known = self.lookup_dict.get(task)
+            if known is None and not allow_unregistered:
+                raise NotRegistered(f"task {task!r} is not registered, and only registered ones are allowed; add @task")
+            known = known or imported
+        return known
+
+    def get_from_callable(self, fn: DispatcherCallable) -> DispatcherMethod:
+        """The task of that callable."""
+        method = self._by_callable.get(id(fn))
         if method is None:
-            found = resolve_callable(task)
-            if found is None:
-                raise NotRegistered(f"no task {task!r}: its module has no such name")
-            method = self._by_callable.get(found) or self._by_name.get(task)
-            if method is None and allow_unregistered:
-                method = DispatcherMethod(found)
-        if method is None:
-            raise NotRegistered(f"{task!r} is no registered task; decorate it with @task()")
+            raise NotRegistered(f"{fn!r} is not registered as a task; decorate it with @task()")
         return method
-
-    def is_registered(self, fn: Any) -> bool:
-        """Whether this very object is a task."""
-        try:
-            return fn in self._by_callable
-        except TypeError:  # not hashable, so never registered
-            return False
-
-    def is_bound(self, fn: Any) -> bool:
-        """Whether the decorator of this callable says `bind=True`."""
-        return self.is_registered(fn) and self._by_callable[fn].bind
 
     def names(self) -> list[str]:
         """The names of all tasks."""
-        return list(self._by_name)
+        return list(self.lookup_dict)
+
+    def is_registered(self, fn: object) -> bool:
+        """Whether `@task` was put on it."""
+        return id(fn) in self._by_callable
+
+    def is_bound(self, fn: object) -> bool:
+        """Whether it was registered with `bind=True`: its first argument is the object to talk to the service with."""
+        method = self._by_callable.get(id(fn))
+        return method is not None and method.bind
 
 
 registry = DispatcherMethodRegistry()
-"""The registry that `@task` uses unless another is given."""
+"""Where `@task` registers."""

@@ -1,49 +1,62 @@
-"""What a broker of the publishing side has to do."""
+"""What a broker offers to those who publish, and to those who ask for control and wait for replies.
+
+Describes only. Where it stands: every broker here has this shape; one outside may leave `publish_messages` out.
+"""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from typing import Protocol
 
-MAX_CHANNEL = 63
-"""Postgres cuts longer names in silence, and two channels would become one."""
-
-
-class Broker(ABC):
-    """Sends messages, and listens for replies."""
-
-    channels: list[str]
-    default_publish_channel: str | None
-
-    @abstractmethod
-    def publish_messages(self, channel: str | None, messages: list[str]) -> str:
-        """Sends messages in order; returns the channel they went to."""
-
-    def publish_message(self, channel: str | None = None, message: str = "") -> str:
-        """Sends one message; returns the channel it went to."""
-        return self.publish_messages(channel, [message])
-
-    @abstractmethod
-    def ask(self, channel: str | None, message: str, reply_to: str, timeout: float) -> Iterator[str]:
-        """Listens on `reply_to`, sends, and yields what comes until the timeout (seconds)."""
-
-    def publish_channel(self, channel: str | None) -> str:
-        """The channel to use: the given one, the default, or the only one there is."""
-        chosen = channel or self.default_publish_channel
-        if not chosen and len(self.channels) == 1:
-            chosen = self.channels[0]
-        if not chosen:
-            raise ValueError(
-                "no channel to publish to: give queue= to the task or the call, "
-                "or set default_publish_channel in the broker's config"
-            )
-        return check_channel(chosen)
+ConnectedCallback = Callable[[], object]
+"""Called once when the broker hears what is sent to its channels."""
+AsyncConnectedCallback = Callable[[], Awaitable[object]]
+"""The same for the asynchronous methods."""
+Received = tuple[int | str, str]
+"""Where a message came from (a channel, or the number of a client), and its text."""
 
 
-def check_channel(channel: str) -> str:
-    """The channel's name, if it can be one."""
-    if not isinstance(channel, str) or not channel:
-        raise ValueError(f"a channel needs a name, not {channel!r}")
-    if len(channel.encode()) > MAX_CHANNEL:
-        raise ValueError(f"the channel name {channel!r} is longer than {MAX_CHANNEL} bytes, which Postgres would cut")
-    return channel
+class Broker(Protocol):
+    """Sends messages, and hears those on its channels."""
+
+    def publish_message(self, channel: str | None = None, message: str = "") -> str | None:
+        """Sends one message; gives the channel that it went to. Without a channel, the broker's default."""
+        ...
+
+    def process_notify(
+        self,
+        connected_callback: ConnectedCallback | None = None,
+        timeout: float = 5.0,
+        max_messages: int | None = 1,
+    ) -> Iterator[Received]:
+        """Messages on its channels until `timeout` seconds are over or `max_messages` have come."""
+        ...
+
+    def close(self) -> None:
+        """Gives back what it opened for the synchronous methods."""
+        ...
+
+    async def apublish_message(
+        self, channel: str | None = None, origin: int | str | None = None, message: str = ""
+    ) -> None:
+        """Sends one message."""
+        ...
+
+    def aprocess_notify(
+        self, connected_callback: AsyncConnectedCallback | None = None
+    ) -> AsyncGenerator[Received, None]:
+        """Messages on its channels, without end."""
+        ...
+
+    async def aclose(self) -> None:
+        """Gives back what it opened for the asynchronous methods."""
+        ...
+
+
+def publish_messages(broker: Broker, messages: Sequence[tuple[str | None, str]]) -> list[str | None]:
+    """Sends many messages, at once if the broker can; gives the channel of each."""
+    at_once = getattr(broker, "publish_messages", None)
+    if at_once is not None:
+        channels: list[str | None] = at_once(messages)
+        return channels
+    return [broker.publish_message(channel=channel, message=message) for channel, message in messages]

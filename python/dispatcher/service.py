@@ -1,0 +1,84 @@
+"""The native service as a process, with a configuration that is handed over and not written to disk.
+
+Knows nothing of what the service does. Where it stands: under `run_service` and the test helpers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any, NoReturn
+
+from dispatcher import _binary
+
+
+class Service:
+    """One service with its configuration."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        """`config` is what `dispatcher.config.setup` takes."""
+        self.config = config
+
+    def run(self) -> NoReturn:
+        """Becomes the service: the process stays the same, this program ends."""
+        descriptor = self._hand_over()
+        _binary.become(self._command(descriptor), self._environment())
+
+    def start(self, **options: Any) -> subprocess.Popen[bytes]:
+        """Starts the service as a child; the options are those of `subprocess.Popen`."""
+        descriptor = self._hand_over()
+        environment = {**(options.pop("env", None) or os.environ), "DISPATCHER_PYTHON": sys.executable}
+        try:
+            return subprocess.Popen(
+                self._command(descriptor),
+                executable=_binary.find_binary(),
+                env={**environment, **self._environment()},
+                pass_fds=(descriptor, *options.pop("pass_fds", ())),
+                **options,
+            )
+        finally:
+            os.close(descriptor)
+
+    @staticmethod
+    def _command(descriptor: int) -> list[str]:
+        return [_binary.NAME, "serve", "--config-fd", str(descriptor)]
+
+    @staticmethod
+    def _environment() -> dict[str, str]:
+        """So that workers import what this process imports."""
+        return {"DISPATCHER_SYS_PATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path)}
+
+    def _hand_over(self) -> int:
+        """The configuration as JSON in a file in memory, which every child that gets the descriptor can read."""
+        text = json.dumps(self._effective(), default=_as_json)
+        descriptor = os.memfd_create("dispatcher-config", 0)
+        with os.fdopen(os.dup(descriptor), "wb") as file:
+            file.write(text.encode())
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.set_inheritable(descriptor, True)
+        return descriptor
+
+    def _effective(self) -> dict[str, Any]:
+        """The configuration, with Django's way to the database when it names none."""
+        options = self.config.get("brokers", {}).get("pg_notify")
+        if options is None or options.get("config"):
+            return self.config
+        from dispatcher.brokers.pg_connections import django_parameters, django_uses_postgres
+
+        if not django_uses_postgres():
+            return self.config
+        options = {**options, "config": django_parameters()}
+        return {**self.config, "brokers": {**self.config["brokers"], "pg_notify": options}}
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    raise TypeError(
+        f"the config holds {value!r} of type {type(value).__name__}; the service gets it as JSON, "
+        "so it may hold text, numbers, true, false, None, lists and dicts"
+    )
