@@ -1,0 +1,35 @@
+"""The vectors that Rust and Python both read: what Python's json makes of them is what the service reads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+VECTORS = Path(__file__).resolve().parents[2] / "crates" / "dispatcher-protocol" / "tests" / "vectors"
+MESSAGES: list[dict[str, Any]] = json.loads((VECTORS / "messages.json").read_text())
+PAIRS: list[dict[str, Any]] = json.loads((VECTORS / "equal.json").read_text())
+TASKS = [case for case in MESSAGES if "task" in case and case["payload"].lstrip().startswith("{")]
+
+
+@pytest.mark.parametrize("case", TASKS, ids=lambda case: case["payload"][:40])
+def test_python_reads_the_same_message(case: dict[str, Any]) -> None:
+    message = json.loads(case["payload"])
+    assert message["task"] == case["task"]
+    assert message.get("uuid") == case.get("uuid")
+    if "raw" not in case:
+        assert message.get("args") == case.get("args")
+    assert message.get("kwargs") == case.get("kwargs")
+
+
+@pytest.mark.parametrize("case", [case for case in MESSAGES if case.get("refused") == "bad_json"], ids=str)
+def test_what_is_no_json_for_the_service_is_none_for_python(case: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):
+        json.loads(case["payload"])
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=str)
+def test_equality_is_that_of_python(pair: dict[str, Any]) -> None:
+    assert (json.loads(pair["one"]) == json.loads(pair["other"])) is pair["equal"]
