@@ -6,7 +6,6 @@ their commands; the service's side is not here.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import time
@@ -150,6 +149,8 @@ class Control:
         data: dict[str, Any] | None = None,
     ) -> list[dict[str, Any]]:
         """As `control_with_reply`, on a connection of its own."""
+        import asyncio  # late, as few need it and it takes longer than all else to load
+
         reply_to = self.generate_reply_queue_name()
         message = self.create_message(command, reply_to, data)
         replies = _Replies(expected_replies)

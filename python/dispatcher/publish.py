@@ -15,9 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeVar, cast, overload
 
-from dispatcher.brokers.base import publish_messages
 from dispatcher.config import settings as global_settings
-from dispatcher.factories import get_publisher_from_settings
 from dispatcher.processors.blocker import Blocker
 from dispatcher.registry import (
     DispatcherMethod,
@@ -227,6 +225,10 @@ def submit_many(
     ]
     channel = method.choose_queue(queue)
     messages = [(channel, method.encode(body)) for body in bodies]
+    # Late, as a worker that only runs tasks needs neither.
+    from dispatcher.brokers.base import publish_messages
+    from dispatcher.factories import get_publisher_from_settings
+
     broker = get_publisher_from_settings(settings=settings)
     channels = publish_messages(broker, messages)
     return bodies, cast("str", channels[0] if channels else channel or "")

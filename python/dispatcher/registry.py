@@ -7,7 +7,6 @@ may be the other's. Where it stands: `publish` above, `factories` and the broker
 from __future__ import annotations
 
 import importlib
-import inspect
 import sys
 import threading
 import time
@@ -81,7 +80,7 @@ class DispatcherMethod:
 
     def get_callable(self) -> Callable[..., Any]:
         """What to call: the function, or `run` of a new instance of the class."""
-        if inspect.isclass(self.fn):
+        if isinstance(self.fn, type):
             run: Callable[..., Any] = cast("Any", self.fn)().run
             return run
         return self.fn

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from dispatcher import _binary
+
+if TYPE_CHECKING:
+    import subprocess
 
 
 class Service:
@@ -28,6 +30,8 @@ class Service:
 
     def start(self, **options: Any) -> subprocess.Popen[bytes]:
         """Starts the service as a child; the options are those of `subprocess.Popen`."""
+        import subprocess
+
         descriptor = self._hand_over()
         environment = {**(options.pop("env", None) or os.environ), "DISPATCHER_PYTHON": sys.executable}
         try:
