@@ -1,0 +1,132 @@
+//! The control commands: name, help and arguments in one table.
+//!
+//! A new command is one entry. Where it stands: read by the parser of arguments.
+
+use clap::builder::PossibleValuesParser;
+use clap::error::ErrorKind;
+use clap::{Arg, ArgMatches, Command, FromArgMatches, Subcommand};
+use serde_json::{Map, Value};
+
+/// One command.
+struct Entry {
+    name: &'static str,
+    about: &'static str,
+    arguments: &'static [Argument],
+}
+
+/// One option of a command; it becomes a key of the request's data.
+struct Argument {
+    name: &'static str,
+    help: &'static str,
+    required: bool,
+    /// The only values; any text if empty.
+    choices: &'static [&'static str],
+}
+
+const fn option(name: &'static str, help: &'static str) -> Argument {
+    Argument { name, help, required: false, choices: &[] }
+}
+
+/// The last line of each command's help.
+const CODES: &str = "Exit codes: 0 done; 1 refused, too few replies or failed; 2 wrong arguments.";
+
+const LEVELS: &[&str] = &["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
+
+const COMMANDS: &[Entry] = &[
+    Entry { name: "alive", about: "Who is there: an empty reply of every service", arguments: &[] },
+    Entry {
+        name: "running",
+        about: "Tasks that run or wait, all or those that match",
+        arguments: &[
+            option("task", "Only tasks of this name"),
+            option("uuid", "Only the task with this uuid"),
+        ],
+    },
+    Entry {
+        name: "cancel",
+        about: "Cancel tasks that run or wait: those that match, or all",
+        arguments: &[
+            option("task", "Only tasks of this name"),
+            option("uuid", "Only the task with this uuid"),
+        ],
+    },
+    Entry { name: "workers", about: "The worker processes and what each of them does", arguments: &[] },
+    Entry { name: "main", about: "Counters of the service and its pool", arguments: &[] },
+    Entry { name: "producers", about: "Where tasks come from, and how many came from each", arguments: &[] },
+    Entry {
+        name: "set_log_level",
+        about: "Change how much the service logs",
+        arguments: &[Argument {
+            name: "level",
+            help: "The least important messages to log",
+            required: true,
+            choices: LEVELS,
+        }],
+    },
+];
+
+/// What is asked of the services.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Request {
+    pub(crate) command: String,
+    pub(crate) data: Map<String, Value>,
+}
+
+impl Entry {
+    fn command(&self) -> Command {
+        Command::new(self.name)
+            .about(self.about)
+            .after_help(CODES)
+            .args(self.arguments.iter().map(Argument::arg))
+    }
+}
+
+impl Argument {
+    fn arg(&self) -> Arg {
+        let arg = Arg::new(self.name).long(self.name).help(self.help).required(self.required);
+        let arg = arg.value_name(self.name.to_uppercase());
+        if self.choices.is_empty() {
+            arg
+        } else {
+            arg.value_parser(PossibleValuesParser::new(self.choices)).ignore_case(true)
+        }
+    }
+}
+
+impl Subcommand for Request {
+    fn augment_subcommands(command: Command) -> Command {
+        command
+            .subcommands(COMMANDS.iter().map(Entry::command))
+            .subcommand_required(true)
+            .arg_required_else_help(true)
+            .subcommand_value_name("COMMAND")
+    }
+
+    fn augment_subcommands_for_update(command: Command) -> Command {
+        Self::augment_subcommands(command)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        COMMANDS.iter().any(|entry| entry.name == name)
+    }
+}
+
+impl FromArgMatches for Request {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let chosen = matches
+            .subcommand()
+            .and_then(|(name, inner)| Some((COMMANDS.iter().find(|entry| entry.name == name)?, inner)));
+        let (entry, inner) = chosen.ok_or_else(|| clap::Error::new(ErrorKind::MissingSubcommand))?;
+        let given = entry.arguments.iter().filter_map(|argument| {
+            let text = inner.get_one::<String>(argument.name)?;
+            let text = if argument.choices.is_empty() { text.clone() } else { text.to_uppercase() };
+            Some((argument.name.to_owned(), Value::String(text)))
+        });
+        Ok(Request { command: entry.name.to_owned(), data: given.collect() })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,50 @@
+//! `dispatcher serve`: config, log, service.
+//!
+//! Decides nothing about tasks. Where it stands: the last step before the service itself.
+
+use dispatcher_service::config::Config;
+use dispatcher_service::{RunError, RunOptions, run};
+use tracing::{info, warn};
+
+use crate::args::Serve;
+use crate::error::CliError;
+use crate::exit::{Exit, Manner};
+use crate::logging::{self, Format, Level};
+use crate::settings;
+
+/// Runs until the service ends.
+pub(crate) fn serve(arguments: &Serve, manner: Manner) -> Result<Exit, CliError> {
+    let config = match arguments.config_fd {
+        Some(number) => settings::load_descriptor(number),
+        None => settings::load(arguments.config.config.as_deref()),
+    }?;
+    let format = arguments.log_format.unwrap_or_else(|| default_format(manner));
+    let (switch, _flush) = logging::start_in_background(arguments.log_level, format, manner.stream());
+    announce(&config);
+    let options = RunOptions {
+        fail_fast: arguments.fail_fast,
+        log_level: arguments.log_level.name().to_owned(),
+        log_format: format.name().to_owned(),
+        verbose: arguments.log_level == Level::Debug,
+        set_log_level: Some(switch),
+    };
+    match run(config, options) {
+        Ok(()) => Ok(Exit::Done),
+        Err(error @ RunError::Config(_)) => Err(CliError::Refused(error.to_string())),
+        Err(error) => Err(CliError::Failed(error.to_string())),
+    }
+}
+
+fn default_format(manner: Manner) -> Format {
+    match manner {
+        Manner::Dispatcher if !manner.stream().is_terminal() => Format::Json,
+        _ => Format::Text,
+    }
+}
+
+fn announce(config: &Config) {
+    info!(target: "dispatcher.cli", version = env!("CARGO_PKG_VERSION"), node_id = config.node_id, "dispatcher starts");
+    for warning in &config.warnings {
+        warn!(target: "dispatcher.config", "{warning}");
+    }
+}
