@@ -319,6 +319,18 @@ fn the_schema_is_json_and_names_every_section() {
 }
 
 #[test]
+fn a_config_may_come_from_a_descriptor() {
+    let place = Place::with("bad.yml", "version: 1");
+    let script =
+        format!("{BINARY} serve --config-fd 3 3<bad.yml; cat bad.yml | {BINARY} serve --config-fd 0");
+    let shown = shown(&Command::new("sh").arg("-c").arg(script).current_dir(place.path()).output().unwrap());
+    assert!(
+        shown.contains("descriptor 3:1:10: error: version") && shown.contains("descriptor 0:1:10"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn a_reader_that_stops_reading_is_no_reason_to_panic() {
     let place = Place::new();
     let shown = shown(
