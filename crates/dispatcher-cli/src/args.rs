@@ -2,7 +2,7 @@
 //!
 //! Says what may be written, never what is done with it. Where it stands: read once by `main`.
 
-#![expect(clippy::doc_markdown, reason = "these texts are the help that a terminal shows")]
+#![expect(clippy::doc_markdown, reason = "these comments are the help that a terminal shows")]
 
 use std::path::PathBuf;
 use std::time::Duration;

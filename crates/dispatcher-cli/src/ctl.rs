@@ -6,8 +6,6 @@
 mod ask;
 mod commands;
 
-use std::io::{Write, stderr};
-
 use serde_json::Value;
 use tracing::debug;
 
@@ -36,13 +34,12 @@ pub(crate) fn ctl(arguments: &Ctl, manner: Manner) -> Result<Exit, CliError> {
         Form::Json => output::json(&list),
     });
     for refusal in &refusals {
-        say(&format!("refused: {refusal}"));
+        output::fail(&format!("refused: {refusal}"), None);
     }
     if count < expected {
-        say(&format!(
-            "obtained only {count} of {expected} replies in {} seconds",
-            arguments.timeout.as_secs_f64()
-        ));
+        let waited = arguments.timeout.as_secs_f64();
+        let hint = "are the services up, and do they listen to the channel that the config names?";
+        output::fail(&format!("obtained only {count} of {expected} replies in {waited} s"), Some(hint));
     }
     Ok(if count < expected || !refusals.is_empty() { Exit::Failed } else { Exit::Done })
 }
@@ -50,8 +47,4 @@ pub(crate) fn ctl(arguments: &Ctl, manner: Manner) -> Result<Exit, CliError> {
 /// The text of a reply that is an error.
 fn refusal(reply: &Value) -> Option<String> {
     reply.get("error").and_then(Value::as_str).map(str::to_owned)
-}
-
-fn say(what: &str) {
-    let _ = writeln!(stderr(), "error: {}", output::escape(what));
 }

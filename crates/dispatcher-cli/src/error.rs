@@ -1,7 +1,5 @@
 //! Everything that ends the command early, with its exit code and what to do about it.
 
-use std::fmt::Write as _;
-use std::io::{Write, stderr};
 use std::path::PathBuf;
 
 use dispatcher_broker::BrokerError;
@@ -44,11 +42,7 @@ impl CliError {
             }
             CliError::Config(complaints) => output::complain(&complaints.source, &complaints.list),
             other => {
-                let mut text = format!("error: {}\n", output::escape(&other.to_string()));
-                if let Some(hint) = other.hint() {
-                    let _ = writeln!(text, "  hint: {hint}");
-                }
-                let _ = stderr().write_all(text.as_bytes());
+                output::fail(&other.to_string(), other.hint());
             }
         }
         self.exit(manner)

@@ -45,6 +45,18 @@ pub(crate) fn escape(text: &str) -> String {
         .collect()
 }
 
+/// Writes why something failed to standard error, and what to do about it below.
+pub(crate) fn fail(what: &str, hint: Option<&str>) {
+    let hint = hint.map_or_else(String::new, |hint| format!("  hint: {hint}\n"));
+    warn(&format!("error: {what}\n{hint}"));
+}
+
+/// Writes a text to standard error.
+fn warn(text: &str) {
+    // Nobody reads any more, so there is nobody to tell.
+    let _ = stderr().write_all(escape(text).as_bytes());
+}
+
 /// Writes every complaint to standard error, a hint below its complaint, and counts them in the end.
 pub(crate) fn complain(source: &str, list: &[Complaint]) {
     let mut text = String::new();
@@ -61,7 +73,7 @@ pub(crate) fn complain(source: &str, list: &[Complaint]) {
     if list.len() > 1 {
         let _ = writeln!(text, "{} in {source}", counted(errors, list.len() - errors));
     }
-    let _ = stderr().write_all(escape(&text).as_bytes());
+    warn(&text);
 }
 
 /// `2 errors, 1 warning`, without what there is none of.

@@ -4,7 +4,7 @@
 
 use dispatcher_service::config::Config;
 use dispatcher_service::{RunError, RunOptions, run};
-use tracing::{info, warn};
+use tracing::{debug, warn};
 
 use crate::args::Serve;
 use crate::error::CliError;
@@ -20,7 +20,7 @@ pub(crate) fn serve(arguments: &Serve, manner: Manner) -> Result<Exit, CliError>
     }?;
     let format = arguments.log_format.unwrap_or_else(|| default_format(manner));
     let (switch, _flush) = logging::start_in_background(arguments.log_level, format, manner.stream());
-    announce(&config);
+    announce(arguments, &config);
     let options = RunOptions {
         fail_fast: arguments.fail_fast,
         log_level: arguments.log_level.name().to_owned(),
@@ -42,8 +42,12 @@ fn default_format(manner: Manner) -> Format {
     }
 }
 
-fn announce(config: &Config) {
-    info!(target: "dispatcher.cli", version = env!("CARGO_PKG_VERSION"), node_id = config.node_id, "dispatcher starts");
+fn announce(arguments: &Serve, config: &Config) {
+    let source = match arguments.config_fd {
+        Some(number) => format!("descriptor {number}"),
+        None => settings::file(arguments.config.config.as_deref()).display().to_string(),
+    };
+    debug!(target: "dispatcher.cli", version = env!("CARGO_PKG_VERSION"), config = source, "configured");
     for warning in &config.warnings {
         warn!(target: "dispatcher.config", "{warning}");
     }

@@ -35,7 +35,7 @@ pub(crate) fn submit(arguments: &Submit) -> Result<Exit, CliError> {
             )
         })?;
     let mut options = settings.options();
-    "dispatcher submit".clone_into(&mut options.application_name);
+    options.application_name = String::from("dispatcher submit");
     let broker = build(&settings.name, options)?;
     let payloads = pieces(text, broker.as_ref());
     let mut publisher = broker.publisher();

@@ -1,6 +1,6 @@
 //! JSON values as block YAML: keys sorted, lists not indented, text quoted only where it has to be.
 //!
-//! The look is that of `PyYAML`'s `yaml.dump`, which scripts have come to read; long text is not folded.
+//! The look is that of Python's `yaml.dump`, which scripts have come to read; long text is not folded.
 
 use std::fmt::Write;
 
@@ -115,19 +115,26 @@ fn is_plain(string: &str) -> bool {
     let word = string.to_ascii_lowercase();
     let reserved =
         matches!(word.as_str(), "null" | "true" | "false" | "yes" | "no" | "on" | "off" | "y" | "n");
-    let numeric = first.is_ascii_digit() || matches!(first, '+' | '.');
-    let hex = word.starts_with("0x");
-    let number = numeric
-        && word
-            .chars()
-            .all(|c| c.is_ascii_digit() || "._:+-exobtz ".contains(c) || (hex && c.is_ascii_hexdigit()));
     !reserved
-        && !number
+        && !is_numeric(string)
         && (first.is_alphanumeric() || matches!(first, '_' | '/' | '(' | '.' | '+' | '$'))
         && !string.ends_with([' ', ':'])
         && !string.contains(": ")
         && !string.contains(" #")
         && !string.chars().any(is_unprintable)
+}
+
+/// Whether some version of YAML reads a number or a date in it.
+fn is_numeric(string: &str) -> bool {
+    let digits = string.trim_start_matches(['+', '-']);
+    let date = digits.as_bytes();
+    digits.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+        && (digits.replace('_', "").parse::<f64>().is_ok()
+            || digits.chars().all(|c| c.is_ascii_digit() || matches!(c, '_' | ':' | '.'))
+            || digits.starts_with("0x")
+            || digits.starts_with("0b")
+            || digits.starts_with("0o")
+            || (date.len() >= 8 && date[..4].iter().all(u8::is_ascii_digit) && date[4] == b'-'))
 }
 
 fn double_quoted(string: &str, out: &mut String) {
@@ -185,6 +192,10 @@ mod tests {
             "'",
             "lambda: 1",
             "*x",
+            "7d512345-12e4-4c00-9999-123456789012",
+            "1e5",
+            "127.0.0.1",
+            "a 1",
             " x",
             "e5"
         ]);
@@ -203,6 +214,10 @@ mod tests {
         - ''''
         - 'lambda: 1'
         - '*x'
+        - 7d512345-12e4-4c00-9999-123456789012
+        - '1e5'
+        - '127.0.0.1'
+        - a 1
         - ' x'
         - e5
         ");

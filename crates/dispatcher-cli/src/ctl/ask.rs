@@ -37,7 +37,7 @@ pub(super) fn ask(
     let mut options = settings.options();
     options.channels = vec![reply_to.clone()];
     options.self_check = None;
-    "dispatcher ctl".clone_into(&mut options.application_name);
+    options.application_name = String::from("dispatcher ctl");
     let broker = build(&settings.name, options)?;
     let text = question(request, &reply_to);
     debug!(target: "dispatcher.cli", command = request.command, channel, "asking");
@@ -119,12 +119,11 @@ fn reply(payload: String, chunks: &mut Assembler) -> Option<Value> {
         },
         _ => payload,
     };
-    if let Ok(value @ Value::Object(_)) = serde_json::from_str(&text) {
-        Some(value)
-    } else {
+    let Ok(value @ Value::Object(_)) = serde_json::from_str(&text) else {
         warn!(target: "dispatcher.cli", bytes = text.len(), "a reply that is no JSON object is dropped");
-        None
-    }
+        return None;
+    };
+    Some(value)
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
-//! What the command says of itself.
-
-mod place;
+//! The help texts, word for word.
 
 use insta::assert_snapshot;
-use place::Place;
+
+use crate::place::Place;
 
 #[test]
 fn help_says_what_there_is() {
@@ -59,7 +58,7 @@ fn help_of_serve_has_an_example_defaults_and_exit_codes() {
               - WARNING
               - ERROR
               - CRITICAL: The service logs nothing as critical, so this is silence
-              
+
               [default: DEBUG]
 
           --log-format <FORMAT>

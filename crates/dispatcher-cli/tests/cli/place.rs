@@ -1,7 +1,8 @@
-//! A place to run the real binary in, and what it printed.
+//! A directory to run the real binary in, and what it says there.
+//!
+//! Shared by the tests of the command; no test stands here.
 
-#![allow(dead_code, reason = "each test file uses its part")]
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -10,6 +11,7 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
+/// The binary under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_dispatcher");
 
 /// An empty directory to run in.
@@ -53,5 +55,6 @@ pub(crate) fn shown(output: &Output) -> String {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     let err = if err.is_empty() { err } else { format!("--- stderr\n{err}") };
-    format!("exit code {}\n{out}{err}", output.status.code().unwrap())
+    let all = format!("exit code {}\n{out}{err}", output.status.code().unwrap());
+    all.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }

@@ -1,0 +1,171 @@
+"""The measurements: each starts a system afresh, puts it through one situation, and gives figures by name.
+
+Knows nothing of targets or tables. Where it stands: run.py calls these in turn for both systems.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import processes
+from systems import BenchError, System, Trial
+
+Figures = dict[str, float]
+
+LATENCY_COUNT, LATENCY_RATE = 200, 20.0
+"""Latency tasks, and how many of them a second."""
+BATCH = 1000
+"""Tasks in one bulk call."""
+SCALE_SAMPLES = 4
+"""Starts of a service for one figure of scaling up."""
+AFTERMATH = 0.3
+"""Seconds in which a service may still be putting its books right; they count as work."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What every measurement is given."""
+
+    dsn: str
+    place: Path
+    count: int
+
+    def trial(self, system: System, least: int = 2, most: int = 2) -> Trial:
+        """A fresh trial of a system."""
+        return Trial(system, self.dsn, self.place, (least, most))
+
+
+class Usage:
+    """CPU of a service from here on, in microseconds a task."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.main, self.tree = processes.cpu_of_process(pid), processes.cpu_of_tree(pid)
+
+    def since(self, count: int) -> tuple[float, float]:
+        """Of the main process, and of the whole tree."""
+        time.sleep(AFTERMATH)
+        main, tree = processes.cpu_of_process(self.pid), processes.cpu_of_tree(self.pid)
+        return (main - self.main) / count * 1e6, (tree - self.tree) / count * 1e6
+
+
+def hold_workers(trial: Trial, count: int) -> Path:
+    """Gives so many workers a task that ends when the returned file is there."""
+    gate = trial.place / f"gate-{time.time_ns()}"
+    before = trial.done()
+    trial.publisher.call("hold", count=count, path=str(gate))
+    trial.wait(before + count, 15)
+    return gate
+
+
+def drain(setting: Setting, system: System) -> Figures:
+    """Tasks queued behind two held workers, then let go."""
+    with setting.trial(system) as trial:
+        trial.start_warm()
+        before = trial.received()
+        gate = hold_workers(trial, 2)
+        trial.publisher.call("burst", count=setting.count)
+        deadline = time.monotonic() + 120
+        while trial.received() < before + 2 + setting.count:
+            if time.monotonic() > deadline:
+                raise BenchError(f"{system.name} did not take in the burst")
+            time.sleep(0.05)
+        trial.reset()
+        usage = Usage(trial.pid)
+        began = time.time()
+        gate.touch()
+        ended = trial.wait(setting.count)
+        main, tree = usage.since(setting.count)
+        gate.unlink()
+    return {"drain_rate": setting.count / (ended - began), "drain_cpu_main": main, "drain_cpu_tree": tree}
+
+
+def live(setting: Setting, system: System) -> Figures:
+    """The publisher alone with nobody listening, then the same burst to a service that runs it meanwhile."""
+    with setting.trial(system) as trial:
+        alone = trial.publisher.rate("burst", setting.count)
+        trial.start_warm()
+        usage = Usage(trial.pid)
+        trial.publisher.send("burst", count=setting.count)
+        ended = trial.wait(setting.count)
+        reply = trial.publisher.receive()
+        main, tree = usage.since(setting.count)
+    rate = setting.count / (ended - reply["began"])
+    return {
+        "publish_rate": alone,
+        "live_rate": rate,
+        "live_publish_rate": setting.count / (reply["ended"] - reply["began"]),
+        "live_share": rate / alone,
+        "live_cpu_main": main,
+        "live_cpu_tree": tree,
+    }
+
+
+def latency(setting: Setting, system: System) -> Figures:
+    """From the publish call to the task's first statement, on a service with nothing else to do."""
+    with setting.trial(system) as trial:
+        trial.start_warm()
+        trial.publisher.call("paced", count=LATENCY_COUNT, rate=LATENCY_RATE)
+        deadline = time.monotonic() + 15
+        while trial.delays.stat().st_size < 8 * LATENCY_COUNT:
+            if time.monotonic() > deadline:
+                raise BenchError(f"{system.name} did not run every latency task")
+            time.sleep(0.01)
+        delays = sorted(delay * 1000 for (delay,) in struct.iter_unpack("<d", trial.delays.read_bytes()))
+    return {f"latency_p{part}": delays[round((len(delays) - 1) * part / 100)] for part in (50, 95, 99)}
+
+
+def memory(setting: Setting, system: System) -> Figures:
+    """Cold start, and the memory of the idle tree after some work, with few and with many workers."""
+    figures: Figures = {}
+    for workers in (2, 12):
+        with setting.trial(system, workers, workers) as trial:
+            began = trial.start()
+            cold = trial.first_task() - began
+            trial.reset()
+            trial.publisher.call("burst", count=50 * workers)
+            trial.wait(50 * workers)
+            time.sleep(2.0)
+            figures[f"pss_{workers}"] = processes.pss_of_tree(trial.pid)
+        figures.setdefault("cold_start", cold)
+    return figures
+
+
+def scale(setting: Setting, system: System) -> Figures:
+    """One worker of at most two is held, the application is preloaded: publish until a second worker ran it."""
+    took = []
+    for _ in range(SCALE_SAMPLES):
+        with setting.trial(system, 1, 2) as trial:
+            trial.start_warm()
+            gate = hold_workers(trial, 1)
+            time.sleep(0.5)
+            workers = sum(name.startswith("worker-") for name in trial.ask("workers"))
+            if workers != 1:
+                raise BenchError(f"{system.name} has {workers} workers before a second one is needed")
+            reply = trial.publisher.call("burst", count=1)
+            took.append((trial.wait(2, 15) - reply["began"]) * 1000)
+            gate.touch()
+        with contextlib.suppress(FileNotFoundError):
+            gate.unlink()
+    return {"scale_up": sorted(took)[len(took) // 2 - 1]}
+
+
+def bulk(setting: Setting, system: System) -> Figures:
+    """Bulk publishing beside publishing one by one, with nobody listening; only for an SDK that has it."""
+    if system.name != "dispatcher":
+        return {}
+    with setting.trial(system) as trial:
+        trial.publisher.call("burst", count=100)
+        one = trial.publisher.rate("burst", setting.count)
+        many = trial.publisher.rate("batches", setting.count, size=BATCH)
+    return {"bulk_rate": many, "bulk_gain": many / one}
+
+
+MEASUREMENTS: dict[str, Callable[[Setting, System], Figures]] = {
+    function.__name__: function for function in (drain, live, latency, memory, scale, bulk)
+}

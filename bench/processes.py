@@ -1,0 +1,84 @@
+"""What process trees use, read from /proc, and how they are ended.
+
+Looks at and ends only trees below processes that the benchmark has started. Where it stands: under systems.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections import defaultdict
+from pathlib import Path
+
+TICK = os.sysconf("SC_CLK_TCK")
+STOP_GRACE = 15.0
+"""Seconds that a service gets to stop before its tree is killed."""
+
+
+def _fields(pid: int) -> list[str] | None:
+    """Of /proc/PID/stat what follows the name; none when the process is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+
+
+def tree(root: int) -> list[int]:
+    """The process and everything below it."""
+    children: dict[int, list[int]] = defaultdict(list)
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and (fields := _fields(int(entry))):
+            children[int(fields[1])].append(int(entry))
+    found, ahead = [], [root]
+    while ahead:
+        pid = ahead.pop()
+        found.append(pid)
+        ahead += children[pid]
+    return found
+
+
+def cpu_of_process(pid: int) -> float:
+    """Seconds that this process has used, its children left out."""
+    fields = _fields(pid)
+    return sum(map(int, fields[11:13])) / TICK if fields else 0.0
+
+
+def cpu_of_tree(root: int) -> float:
+    """Seconds that the tree has used, those of its members that have ended and were waited for included."""
+    stats = (_fields(pid) for pid in tree(root))
+    return sum(sum(map(int, fields[11:15])) for fields in stats if fields) / TICK
+
+
+def pss_of_tree(root: int) -> float:
+    """Megabytes of the tree, what is shared counted in proportion."""
+    total = 0
+    for pid in tree(root):
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    total += int(line.split()[1])
+    return total / 1024
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Asks a service to stop, and kills what is left of its tree."""
+    members = tree(process.pid) if process.poll() is None else []
+    process.send_signal(signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(STOP_GRACE)
+    for pid in members:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait()
+
+
+def speed() -> float:
+    """Millions of turns a second of a fixed loop: what the machine gave just then."""
+    turns, deadline = 0, time.perf_counter() + 0.1
+    while time.perf_counter() < deadline:
+        for _ in range(1000):
+            turns += 1
+    return turns / 0.1 / 1e6
