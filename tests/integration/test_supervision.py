@@ -63,7 +63,7 @@ def test_nothing_is_left_when_the_service_is_killed(service: Service) -> None:
 def test_a_drain_lets_running_tasks_finish_and_names_what_it_abandons(make_service: Callable[..., Service]) -> None:
     grace = {"pool_kwargs": {"min_workers": 1, "max_workers": 1}, "shutdown_grace": 20}
     service = make_service(service=grace).start()
-    service.submit("nap", 0.5, "first")
+    service.submit("nap", 2, "first")
     service.wait_record("start")
     waiting = service.submit("record", "never")
     wait_until(lambda: service.main()["pool"]["active_task_ct"] == 2, "queued task")
