@@ -78,19 +78,8 @@ impl Engine {
                 cancelled: ended.cancelled,
             }));
         }
-        self.unbegan_task(&ended.task);
         self.leave(&ended.task, self.stages.len(), Settled::Acknowledged);
         self.after_task(worker, now);
-    }
-
-    /// A task that counted as begun does so no more.
-    fn unbegan_task(&mut self, task: &crate::task::Task) {
-        // What began in this very turn has to be told first, so that the counts meet.
-        for stage in &mut self.stages {
-            self.began.iter().for_each(|task| stage.begun(task));
-            stage.unbegun(task);
-        }
-        self.began.clear();
     }
 
     pub(crate) fn taken_back(&mut self, worker: WorkerId, seqs: &[u64], now: Instant) {
@@ -99,7 +88,6 @@ impl Engine {
             return;
         };
         let cancelled = pool.taken_back(worker, seqs, turn);
-        self.tell_stages();
         for task in cancelled {
             self.drop_task(&task, self.stages.len(), DropReason::Cancelled);
         }
@@ -126,7 +114,6 @@ impl Engine {
                 exit: exit.clone(),
                 cancelled: running.cancelled,
             }));
-            self.unbegan_task(&running.task);
             self.leave(&running.task, self.stages.len(), Settled::Lost);
         }
         for task in remains.cancelled {

@@ -33,13 +33,13 @@ pub struct Engine {
     pub(crate) graces: Graces,
     pub(crate) shutdown_grace: std::time::Duration,
     pub(crate) phase: Phase,
+    /// During a stop: running tasks have had their time.
+    pub(crate) hurried: bool,
     pub(crate) counters: Counters,
     pub(crate) verbose: bool,
     /// The demand that was announced last; none when nobody wants to know.
     demand: Option<usize>,
     pub(crate) next_worker: u32,
-    pub(crate) began: Vec<Arc<Task>>,
-    pub(crate) unbegan: Vec<Arc<Task>>,
 }
 
 /// Splits the engine into the pools and the turn that their methods need.
@@ -51,8 +51,6 @@ macro_rules! turn {
             deadlines: &mut $engine.deadlines,
             graces: $engine.graces,
             verbose: $engine.verbose,
-            began: &mut $engine.began,
-            unbegan: &mut $engine.unbegan,
         }
     };
 }
@@ -66,7 +64,10 @@ impl Engine {
             terminate: config.terminate_grace,
             stop: config.stop_grace,
         };
-        let pools = std::mem::take(&mut config.pools).into_iter().enumerate();
+        let pools = std::mem::take(&mut config.pools);
+        // A route to a pool that is not there leads nowhere; its tasks go to the first one.
+        config.routes.retain(|route| route.pool < pools.len());
+        let pools = pools.into_iter().enumerate();
         let on_start = std::mem::take(&mut config.on_start);
         let mut engine = Self {
             intake: Intake::new(&mut config),
@@ -78,12 +79,11 @@ impl Engine {
             graces,
             shutdown_grace: config.shutdown_grace,
             phase: Phase::Running,
+            hurried: false,
             counters: Counters::default(),
             verbose: config.verbose,
             demand: config.announce_demand.then_some(usize::MAX),
             next_worker: 0,
-            began: Vec::new(),
-            unbegan: Vec::new(),
         };
         for (number, message) in on_start.into_iter().enumerate() {
             let uuid = format!("on-start-{number}");
@@ -114,7 +114,7 @@ impl Engine {
             Input::WorkerExited { worker, exit } => self.worker_exited(worker, &exit, now),
             Input::Quiet => self.quiet(),
             Input::Stop => self.stop(now),
-            Input::Hurry => self.hurry(now),
+            Input::Hurry => self.stop_at_once(now),
         }
         self.advance(now);
     }
@@ -190,13 +190,12 @@ impl Engine {
                 self.enter(at + 1, task, now);
             }
         }
-        if matches!(self.phase, Phase::Running | Phase::Quiet) {
+        if self.phase == Phase::Running {
             for pool in &mut self.pools {
                 pool.grow(&mut self.next_worker, &mut turn!(self, now));
                 pool.assign(&mut turn!(self, now));
             }
         }
-        self.tell_stages();
         self.announce_demand();
     }
 
@@ -208,16 +207,6 @@ impl Engine {
             self.demand = Some(free);
             self.out.push_back(Effect::Demand { free });
         }
-    }
-
-    /// Tells the stages which tasks have begun, and which had not after all.
-    pub(crate) fn tell_stages(&mut self) {
-        for stage in &mut self.stages {
-            self.began.iter().for_each(|task| stage.begun(task));
-            self.unbegan.iter().for_each(|task| stage.unbegun(task));
-        }
-        self.began.clear();
-        self.unbegan.clear();
     }
 
     fn due(&mut self, due: Due, now: Instant) {

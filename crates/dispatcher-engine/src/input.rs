@@ -67,7 +67,7 @@ pub enum Input {
     },
     /// The wakeup has come.
     Tick,
-    /// Take no more tasks, finish those that are here.
+    /// Take no more tasks and begin none; those that run go on.
     Quiet,
     /// Take no more, give running tasks the shutdown grace, then end everything.
     Stop,

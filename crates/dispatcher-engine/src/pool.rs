@@ -38,10 +38,6 @@ pub(crate) struct Turn<'a> {
     pub(crate) deadlines: &'a mut Deadlines,
     pub(crate) graces: Graces,
     pub(crate) verbose: bool,
-    /// Tasks that count as begun since the turn began; the stages are told.
-    pub(crate) began: &'a mut Vec<Arc<Task>>,
-    /// Tasks that had counted as begun and had not.
-    pub(crate) unbegan: &'a mut Vec<Arc<Task>>,
 }
 
 /// One pool.

@@ -14,7 +14,7 @@ use crate::task::WorkerId;
 pub(crate) enum Phase {
     /// Tasks come and go.
     Running,
-    /// No task comes any more; those that are here run.
+    /// No task comes any more and none begins; those that run go on.
     Quiet,
     /// Nothing begins any more.
     Stopping,
@@ -72,11 +72,18 @@ impl Engine {
         self.finish_if_empty();
     }
 
+    /// Running tasks have had their time; without a stop before, this is one without a grace.
+    pub(crate) fn stop_at_once(&mut self, now: Instant) {
+        self.stop(now);
+        self.hurry(now);
+    }
+
     /// Running tasks have had their time.
     pub(crate) fn hurry(&mut self, now: Instant) {
         if self.phase != Phase::Stopping {
             return;
         }
+        self.hurried = true;
         for pool in &mut self.pools {
             pool.cancel_running(&|_| true, CancelReason::Shutdown, &mut turn!(self, now));
         }
@@ -86,6 +93,10 @@ impl Engine {
     pub(crate) fn after_task(&mut self, id: WorkerId, now: Instant) {
         if self.phase != Phase::Stopping {
             return;
+        }
+        if self.hurried {
+            // A task that its worker held and has only now begun has no more time than the others.
+            self.hurry(now);
         }
         let turn = &mut turn!(self, now);
         let pool = self.pools.iter_mut().find(|pool| pool.workers.contains_key(&id));

@@ -32,10 +32,6 @@ pub(crate) trait Stage: std::fmt::Debug + Send {
     fn next_wakeup(&self) -> Option<Instant> {
         None
     }
-    /// A task that this stage let pass has begun to run.
-    fn begun(&mut self, _task: &Task) {}
-    /// A task that this stage let pass has not begun after all.
-    fn unbegun(&mut self, _task: &Task) {}
     /// A task that this stage let pass has left the engine.
     fn settle(&mut self, _task: &Task) {}
     /// Those that wait, in order.

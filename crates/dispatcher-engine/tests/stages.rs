@@ -85,12 +85,13 @@ fn queue_one_lets_one_wait_behind_the_running_one_and_drops_the_rest() {
 }
 
 #[test]
-fn queue_one_drops_what_has_a_twin_that_is_ready_and_has_not_begun() {
+fn queue_one_waits_behind_a_twin_that_is_ready_as_behind_one_that_runs() {
     let mut script = Script::new(workers(1, 1));
     script.publish(r#"{"task": "other.fn", "uuid": "x"}"#);
-    script.submit("a", r#", "on_duplicate": "queue_one""#);
-    script.submit("b", r#", "on_duplicate": "queue_one""#);
-    assert_eq!(script.engine.queued_count(), 1);
+    for uuid in ["a", "b", "c"] {
+        script.submit(uuid, r#", "on_duplicate": "queue_one""#);
+    }
+    assert_eq!((script.engine.queued_count(), script.engine.held_count("blocked")), (1, 1));
     assert_eq!(script.engine.counters().discarded, 1);
 }
 

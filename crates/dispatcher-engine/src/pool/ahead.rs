@@ -18,6 +18,13 @@ impl Pool {
         while let (Some(id), false) = (self.thirsty.first().copied(), self.queue.is_empty()) {
             let share = self.queue.len().div_ceil(self.workers.len().max(1));
             let Some(worker) = self.workers.get_mut(&id) else { return };
+            let oldest = worker.running.iter().map(|running| running.since).min();
+            let over = oldest.unwrap_or(turn.now) + PATIENCE;
+            if over <= turn.now {
+                // What it is doing has turned out to be long; its end puts it back among the thirsty.
+                self.thirsty.remove(&id);
+                continue;
+            }
             let room = usize::from(worker.ahead_limit) - worker.ahead.len();
             for _ in 0..share.min(room) {
                 if let Some(task) = self.queue.pop() {
@@ -25,7 +32,7 @@ impl Pool {
                 }
             }
             if worker.patience.is_none() {
-                worker.patience = Some(turn.deadlines.add(turn.now + PATIENCE, Due::Patience(id)));
+                worker.patience = Some(turn.deadlines.add(over, Due::Patience(id)));
             }
             self.place(id);
         }

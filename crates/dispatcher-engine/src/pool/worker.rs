@@ -150,7 +150,6 @@ impl Worker {
         let Handed { task, seq, cancelled } = handed;
         let timeout = task.message.timeout();
         let timeout = timeout.map(|limit| turn.deadlines.add(turn.now + limit, Due::Timeout(self.id, seq)));
-        turn.began.push(Arc::clone(&task));
         if turn.verbose {
             turn.out.push_back(Effect::Event(Event::Started { task: Arc::clone(&task), worker: self.id }));
         }
@@ -250,7 +249,6 @@ impl Worker {
         let mut back = Vec::new();
         for running in self.running.extract_if(.., |running| seqs.contains(&running.seq)) {
             turn.deadlines.remove(running.timeout);
-            turn.unbegan.push(Arc::clone(&running.task));
             back.push(Handed { task: running.task, seq: running.seq, cancelled: running.cancelled });
         }
         self.ahead.retain(|handed| {

@@ -21,8 +21,6 @@ struct Twins {
     sample: Arc<Task>,
     /// Those that passed and have not left: ready or running.
     active: u32,
-    /// Those of them that are running.
-    running: u32,
     /// Those that wait for the active ones to leave.
     waiting: VecDeque<Arc<Task>>,
     /// Other work whose hash is the same; all but always none.
@@ -59,7 +57,7 @@ impl Admission {
             let hash = task.message.fingerprint();
             let next = self.by_hash.remove(&hash).map(Box::new);
             let sample = Arc::clone(&task);
-            let twins = Twins { sample, active: 1, running: 0, waiting: VecDeque::new(), next };
+            let twins = Twins { sample, active: 1, waiting: VecDeque::new(), next };
             self.by_hash.insert(hash, twins);
         }
         Verdict::Pass(task)
@@ -92,11 +90,10 @@ impl Stage for Admission {
             return self.pass(task);
         }
         let Some(twins) = self.twins(&task) else { return self.pass(task) };
-        let ready = twins.active - twins.running;
         let drop = match rule {
             OnDuplicate::Discard => true,
-            // One that is ready or waiting already stands for this one.
-            OnDuplicate::QueueOne => ready > 0 || !twins.waiting.is_empty(),
+            // One that waits stands for this one too.
+            OnDuplicate::QueueOne => !twins.waiting.is_empty(),
             OnDuplicate::Serial | OnDuplicate::Parallel => false,
         };
         if drop {
@@ -120,18 +117,6 @@ impl Stage for Admission {
             }
         }
         None
-    }
-
-    fn begun(&mut self, task: &Task) {
-        if let Some(twins) = self.twins(task) {
-            twins.running += 1;
-        }
-    }
-
-    fn unbegun(&mut self, task: &Task) {
-        if let Some(twins) = self.twins(task) {
-            twins.running = twins.running.saturating_sub(1);
-        }
     }
 
     fn settle(&mut self, task: &Task) {
@@ -174,6 +159,10 @@ impl Stage for Admission {
             }
         }
         self.waiting -= removed.len();
+        for task in &removed {
+            // Work of which nothing is left must not look like a twin to the next one.
+            self.forget(task.message.fingerprint());
+        }
         removed
     }
 

@@ -1,0 +1,88 @@
+//! Random histories: whatever happens, in whatever order, what must never be never is.
+//!
+//! `world.rs` plays brokers, tenders and workers (honest, slow and hostile ones) against an engine; `check.rs` states
+//! the invariants and looks at them after every single step.
+
+mod check;
+mod observe;
+mod world;
+
+use std::time::Duration;
+
+use dispatcher_engine::{Config, PoolConfig, Route, TaskPolicy};
+use proptest::prelude::*;
+use world::{Rule, Step, Work, World};
+
+/// One or two pools, small, so that everything collides.
+fn config() -> impl Strategy<Value = Config> {
+    let pool = (0_usize..3, 1_usize..4, 0_u16..4).prop_map(|(min, max, ahead)| PoolConfig {
+        name: "pool".to_owned(),
+        min_workers: min.min(max),
+        max_workers: max,
+        max_ahead: ahead,
+    });
+    (prop::collection::vec(pool, 1..3), prop::sample::select(vec![0, 50, 500])).prop_map(|(pools, grace)| {
+        Config {
+            pools,
+            routes: vec![Route { prefix: "other.".to_owned(), pool: 1 }],
+            policy: TaskPolicy::Any,
+            cancel_grace: Duration::from_millis(40),
+            terminate_grace: Duration::from_millis(30),
+            stop_grace: Duration::from_millis(20),
+            shutdown_grace: Duration::from_millis(grace),
+            verbose: true,
+            ..Config::default()
+        }
+    })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let rule = prop::sample::select(vec![Rule::Parallel, Rule::Discard, Rule::Serial, Rule::QueueOne]);
+    let ms = |choices: Vec<u64>| prop::sample::select(choices).prop_map(Duration::from_millis);
+    let deliver =
+        (0_u8..4, rule, ms(vec![0, 0, 0, 3, 25]), ms(vec![0, 0, 2, 30]), prop::bool::weighted(0.05))
+            .prop_map(|(kind, rule, delay, timeout, old_uuid)| {
+                Step::Deliver(Work { kind, rule, delay, timeout, old_uuid })
+            });
+    let worker = 0_usize..8;
+    prop_oneof![
+        10 => deliver,
+        5 => (worker.clone(), 1_u16..3, 0_u16..6).prop_map(|(w, slots, ahead)| Step::Ready { w, slots, ahead }),
+        8 => worker.clone().prop_map(Step::Claim),
+        10 => (worker.clone(), any::<u8>(), prop::bool::weighted(0.1)).prop_map(|(w, how, leaves)| Step::Finish {
+            w,
+            how,
+            leaves,
+        }),
+        5 => worker.clone().prop_map(Step::TakeTickets),
+        5 => worker.clone().prop_map(Step::Answer),
+        2 => (worker.clone(), any::<u8>()).prop_map(|(w, how)| Step::Exit { w, how }),
+        4 => (worker, any::<u8>()).prop_map(|(w, which)| Step::Hostile { w, which }),
+        2 => any::<u8>().prop_map(Step::Cancel),
+        1 => any::<u8>().prop_map(Step::OtherPayload),
+        10 => ms(vec![0, 1, 2, 3, 7, 30, 200]).prop_map(Step::Wait),
+        1 => prop::sample::select(vec![Step::Quiet, Step::Stop, Step::Hurry]),
+    ]
+}
+
+/// As many as `PROPTEST_CASES` says, or what a test run has time for.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(1000)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_must_never_be_never_is(config in config(), steps in prop::collection::vec(step(), 1..120), ending in any::<bool>()) {
+        let mut world = World::new(config);
+        world.check();
+        // In half of the histories nobody ends the service before the end.
+        let lives_on = |step: &Step| !ending || !matches!(step, Step::Quiet | Step::Stop | Step::Hurry);
+        for step in steps.into_iter().filter(lives_on) {
+            world.take(step);
+            world.check();
+        }
+        world.end();
+    }
+}
