@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use dispatcher_broker::{Broker, FromBroker};
 use dispatcher_engine::{BrokerId, Engine, Input, Source, WorkerId};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Sleep, sleep_until};
 use tracing::{info, warn};
@@ -57,6 +57,8 @@ pub(crate) struct Driver {
     /// Tenders of workers; they end by themselves when their worker does.
     pub(crate) tenders: JoinSet<()>,
     pub(crate) end: Option<End>,
+    /// Tells the listeners once that they may begin.
+    pub(crate) open: watch::Sender<bool>,
 }
 
 impl Driver {
@@ -74,6 +76,7 @@ impl Driver {
             if let Some(end) = self.end.take() {
                 return end;
             }
+            self.open_when_staffed();
             let armed = self.arm(wakeup.as_mut());
             tokio::select! {
                 _ = news.recv_many(&mut heard, BATCH) => {}
@@ -90,6 +93,14 @@ impl Driver {
                 self.deliver(broker, what);
             }
             while self.tenders.try_join_next().is_some() {}
+        }
+    }
+
+    /// Lets the listeners begin as soon as no worker is waiting for its process any more: whoever gets an answer from
+    /// this service finds its workers there.
+    fn open_when_staffed(&self) {
+        if !*self.open.borrow() && self.workers.values().all(|worker| worker.pid.is_some()) {
+            self.open.send_replace(true);
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dispatcher_broker::{Backoff, Broker, BrokerError, FromBroker, Sink};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -28,10 +28,15 @@ pub(crate) struct Listener {
     pub(crate) inbox: mpsc::Sender<Inbox>,
     /// End the service when the first attempt fails, instead of waiting for the broker.
     pub(crate) fail_fast: bool,
+    /// Becomes true when the first workers exist, or could not be made: from then on there is something to answer.
+    pub(crate) opened: watch::Receiver<bool>,
 }
 
 /// Listens until the driver is gone.
-pub(crate) async fn run(listener: Listener) {
+pub(crate) async fn run(mut listener: Listener) {
+    if listener.opened.wait_for(|opened| *opened).await.is_err() {
+        return;
+    }
     let mut backoff = Backoff::new();
     let mut outage = Outage::default();
     loop {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use dispatcher_broker::{Broker, FromBroker};
 use dispatcher_engine::Engine;
 use thiserror::Error;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
@@ -90,7 +90,8 @@ async fn serve(config: Config, options: RunOptions) -> Result<(), RunError> {
     let mut finishers = JoinSet::new();
     helpers.spawn(signals::watch(inbox.clone())?);
     finishers.extend_with(template);
-    let links = link(brokers, &options, (&inbox, deliveries), (&mut helpers, &mut finishers));
+    let (open, opened) = watch::channel(false);
+    let links = link(brokers, &options, (&inbox, deliveries, opened), (&mut helpers, &mut finishers));
     info!(target: "dispatcher.main", node_id = config.node_id, pid = std::process::id(), "starting");
     let now = Instant::now();
     let driver = Driver {
@@ -110,6 +111,7 @@ async fn serve(config: Config, options: RunOptions) -> Result<(), RunError> {
         inbox,
         tenders: JoinSet::new(),
         end: None,
+        open,
     };
     let end = driver.run(news, arrivals).await;
     helpers.shutdown().await;
@@ -129,7 +131,11 @@ async fn serve(config: Config, options: RunOptions) -> Result<(), RunError> {
 fn link(
     brokers: Vec<Arc<dyn Broker>>,
     options: &RunOptions,
-    (inbox, deliveries): (&mpsc::Sender<Inbox>, mpsc::Sender<(u16, FromBroker)>),
+    (inbox, deliveries, opened): (
+        &mpsc::Sender<Inbox>,
+        mpsc::Sender<(u16, FromBroker)>,
+        watch::Receiver<bool>,
+    ),
     (helpers, finishers): (&mut JoinSet<()>, &mut JoinSet<()>),
 ) -> Vec<BrokerLink> {
     let mut links = Vec::new();
@@ -142,6 +148,7 @@ fn link(
             deliveries: deliveries.clone(),
             inbox: inbox.clone(),
             fail_fast: options.fail_fast,
+            opened: opened.clone(),
         }));
         links.push(BrokerLink { broker, replies, produced: 0, recycled: 0, since: Instant::now() });
     }

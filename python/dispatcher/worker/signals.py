@@ -8,6 +8,8 @@ worker is doing; after each task they are put back if the task has changed them.
 
 from __future__ import annotations
 
+# The public getsignal wraps its answer in an enum, which costs more than a short task.
+import _signal  # type: ignore[import-not-found]
 import os
 import signal
 from types import FrameType
@@ -41,11 +43,11 @@ class Signals:
 
     def restore(self) -> None:
         """Takes back what a task may have changed."""
-        if signal.getsignal(signal.SIGTERM) != self._on_stop:
+        if _signal.getsignal(signal.SIGTERM) != self._on_stop:
             signal.signal(signal.SIGTERM, self._on_stop)
-        if signal.getsignal(signal.SIGINT) != self._on_stop:
+        if _signal.getsignal(signal.SIGINT) != self._on_stop:
             signal.signal(signal.SIGINT, self._on_stop)
-        if signal.getsignal(signal.SIGUSR1) != self._on_cancel:
+        if _signal.getsignal(signal.SIGUSR1) != self._on_cancel:
             signal.signal(signal.SIGUSR1, self._on_cancel)
 
     def begin(self, uuid: str) -> None:

@@ -84,7 +84,7 @@ class Channel:
                 line = self._lines.popleft()
                 if not line:
                     continue
-                frame: Frame = json.loads(line)
+                frame: Frame = json.loads(line.decode())  # bytes would be searched for their encoding first
                 event = frame.get('event')
                 if event == 'run':
                     if self._claim(frame['seq']):
