@@ -1,23 +1,46 @@
 //! A scanner for the JSON that Python writes and reads.
 //!
-//! Accepts exactly what `json.loads` accepts (NaN, Infinity, integers of any length, escapes of lone surrogates,
-//! equal keys) and refuses what it refuses. Walks the bytes once, never recurses, allocates nothing but the
-//! stack of open brackets. Builds no values: it says where they stand.
+//! Accepts exactly what `json.loads` accepts (NaN, Infinity, escapes of lone surrogates, equal keys) and refuses
+//! what it refuses, integers of more than 4,300 digits among it. Walks the bytes once, never recurses, allocates
+//! nothing but room for very deep brackets. Builds no values: it says where they stand. Everything else in this
+//! crate that reads JSON reads it through this.
 
 use crate::error::{DecodeError, Reason};
+use crate::text::unescape;
 
-/// The deepest nesting taken. Task arguments are shallow; a parser in another language may recurse.
+/// The deepest nesting taken in a message. Arguments are shallow; a parser in another language may recurse.
 pub const MAX_DEPTH: usize = 64;
 
 /// The most keys in one message.
 pub const MAX_KEYS: usize = 10_000;
+
+/// The longest integer that Python converts unless told otherwise (`sys.int_info.default_max_str_digits`). A
+/// longer one would reach the worker as a message that it cannot read.
+pub const MAX_DIGITS: usize = 4300;
+
+/// How much structure a text may have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    depth: usize,
+    keys: usize,
+}
+
+impl Limits {
+    /// For messages, which other programs read too.
+    pub(crate) const MESSAGE: Self = Self { depth: MAX_DEPTH, keys: MAX_KEYS };
+    /// For texts whose length alone is bounded: a task's result may be as deep as it likes.
+    pub(crate) const LENGTH_ONLY: Self = Self { depth: usize::MAX, keys: usize::MAX };
+}
 
 /// What a value is, by its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Null,
     Bool,
-    Number,
+    /// An integer: digits, with a minus sign or without.
+    Integer,
+    /// Any other number, NaN and Infinity among them.
+    Float,
     Text,
     List,
     Object,
@@ -31,169 +54,192 @@ pub(crate) struct Value {
     pub(crate) end: usize,
 }
 
-/// Walks over one text.
-#[derive(Debug)]
-pub(crate) struct Scanner<'a> {
-    text: &'a str,
-    bytes: &'a [u8],
-    at: usize,
-    keys: usize,
+impl Value {
+    /// The value's own text.
+    pub(crate) fn of(self, text: &str) -> &str {
+        &text[self.start..self.end]
+    }
 }
 
-/// What may stand next inside a bracket.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// What stands next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Token {
+    /// An opening bracket, of a list or an object.
+    Open(Kind),
+    /// A closing bracket, of a list or an object.
+    Close(Kind),
+    /// A key with its quotes; its colon has been read.
+    Key(Value),
+    /// A value without brackets.
+    Scalar(Value),
+    /// The text ends, as it should.
+    End,
+}
+
+/// What may stand next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
+    /// A value: at the start, or behind a key.
+    Value,
     /// A value, or the end of an empty list.
     FirstItem,
     /// A key, or the end of an empty object.
     FirstKey,
-    /// A comma or the closing bracket.
+    /// A comma or the closing bracket; outside of all brackets, the end.
     Rest,
 }
 
-impl<'a> Scanner<'a> {
-    pub(crate) fn new(text: &'a str) -> Self {
-        Self { text, bytes: text.as_bytes(), at: 0, keys: 0 }
+/// The open brackets, one bit each: set for an object. Sixty-four at a time move to the heap.
+#[derive(Debug, Default)]
+struct Brackets {
+    depth: usize,
+    top: u64,
+    below: Vec<u64>,
+}
+
+impl Brackets {
+    fn push(&mut self, object: bool) {
+        if self.depth > 0 && self.depth.is_multiple_of(64) {
+            self.below.push(self.top);
+        }
+        self.top = self.top << 1 | u64::from(object);
+        self.depth += 1;
     }
 
-    pub(crate) fn fail<T>(&self, reason: Reason) -> Result<T, DecodeError> {
-        Err(DecodeError::at(reason, self.at))
-    }
-
-    fn bad<T>(&self) -> Result<T, DecodeError> {
-        self.fail(Reason::BadJson)
-    }
-
-    pub(crate) fn skip_blanks(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
-            self.at += 1;
+    fn pop(&mut self) {
+        self.depth -= 1;
+        self.top >>= 1;
+        if self.depth > 0 && self.depth.is_multiple_of(64) {
+            self.top = self.below.pop().unwrap_or_default();
         }
     }
 
-    pub(crate) fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
+    fn in_object(&self) -> bool {
+        self.top & 1 == 1
+    }
+}
+
+/// Walks over one text.
+#[derive(Debug)]
+pub(crate) struct Scanner<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    next: Next,
+    brackets: Brackets,
+    keys: usize,
+    limits: Limits,
+}
+
+impl<'a> Scanner<'a> {
+    pub(crate) fn new(text: &'a str, limits: Limits) -> Self {
+        Self {
+            bytes: text.as_bytes(),
+            at: 0,
+            next: Next::Value,
+            brackets: Brackets::default(),
+            keys: 0,
+            limits,
+        }
     }
 
-    /// Takes this byte if it stands here.
-    pub(crate) fn take(&mut self, byte: u8) -> bool {
-        let found = self.peek() == Some(byte);
-        self.at += usize::from(found);
-        found
-    }
-
-    /// Takes this byte, with blanks before it, or fails.
-    pub(crate) fn expect(&mut self, byte: u8) -> Result<(), DecodeError> {
+    /// One step further.
+    pub(crate) fn token(&mut self) -> Result<Token, DecodeError> {
         self.skip_blanks();
-        if self.take(byte) { Ok(()) } else { self.bad() }
+        match (self.next, self.peek()) {
+            (Next::Rest, _) => self.rest(),
+            (Next::FirstItem, Some(b']')) | (Next::FirstKey, Some(b'}')) => Ok(self.close()),
+            (Next::FirstKey, _) => self.key(),
+            (Next::Value | Next::FirstItem, _) => self.value(),
+        }
     }
 
-    /// Nothing but blanks may be left.
-    pub(crate) fn finish(&mut self) -> Result<(), DecodeError> {
-        self.skip_blanks();
-        if self.at == self.bytes.len() { Ok(()) } else { self.bad() }
+    /// A whole value, with everything inside it; `None` at the end of the list or object around it.
+    pub(crate) fn skip(&mut self) -> Result<Option<Value>, DecodeError> {
+        let kind = match self.token()? {
+            Token::Scalar(value) => return Ok(Some(value)),
+            Token::Open(kind) => kind,
+            Token::Close(_) | Token::End | Token::Key(_) => return Ok(None),
+        };
+        let (start, outside) = (self.at - 1, self.brackets.depth - 1);
+        while self.brackets.depth > outside {
+            self.token()?;
+        }
+        Ok(Some(Value { kind, start, end: self.at }))
     }
 
-    /// One value of any kind, blanks before it skipped.
-    pub(crate) fn value(&mut self) -> Result<Value, DecodeError> {
-        self.skip_blanks();
+    fn rest(&mut self) -> Result<Token, DecodeError> {
+        match self.peek() {
+            None if self.brackets.depth == 0 => Ok(Token::End),
+            Some(_) if self.brackets.depth == 0 => self.bad(),
+            Some(b',') => {
+                self.at += 1;
+                self.skip_blanks();
+                if self.brackets.in_object() { self.key() } else { self.value() }
+            }
+            Some(b'}') if self.brackets.in_object() => Ok(self.close()),
+            Some(b']') if !self.brackets.in_object() => Ok(self.close()),
+            _ => self.bad(),
+        }
+    }
+
+    fn value(&mut self) -> Result<Token, DecodeError> {
         let start = self.at;
         let kind = match self.peek() {
-            Some(b'{') => Kind::Object,
-            Some(b'[') => Kind::List,
-            _ => {
-                let kind = self.scalar()?;
-                return Ok(Value { kind, start, end: self.at });
-            }
-        };
-        self.nested()?;
-        Ok(Value { kind, start, end: self.at })
+            Some(b'{') => return self.open(Kind::Object, Next::FirstKey),
+            Some(b'[') => return self.open(Kind::List, Next::FirstItem),
+            Some(b'"') => self.string().map(|()| Kind::Text),
+            Some(b't') => self.word("true", Kind::Bool),
+            Some(b'f') => self.word("false", Kind::Bool),
+            Some(b'n') => self.word("null", Kind::Null),
+            Some(b'N') => self.word("NaN", Kind::Float),
+            Some(b'I') => self.word("Infinity", Kind::Float),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            _ => self.bad(),
+        }?;
+        self.next = Next::Rest;
+        Ok(Token::Scalar(Value { kind, start, end: self.at }))
     }
 
-    /// A bracketed value with everything inside, on a stack of our own.
-    fn nested(&mut self) -> Result<(), DecodeError> {
-        let mut stack = [0_u8; MAX_DEPTH];
-        let mut depth = 0;
-        let mut next = self.open(&mut stack, &mut depth)?;
-        loop {
-            self.skip_blanks();
-            let closing = stack[depth - 1];
-            if next == Next::Rest {
-                if self.take(b',') {
-                    self.skip_blanks();
-                    next = self.item(closing, &mut stack, &mut depth)?;
-                    continue;
-                }
-            } else if self.peek() != Some(closing) {
-                next = self.item(closing, &mut stack, &mut depth)?;
-                continue;
-            }
-            if !self.take(closing) {
-                return self.bad();
-            }
-            depth -= 1;
-            if depth == 0 {
-                return Ok(());
-            }
-            next = Next::Rest;
-        }
-    }
-
-    /// One item of the innermost bracket: a value, or a key and its value.
-    fn item(&mut self, closing: u8, stack: &mut [u8], depth: &mut usize) -> Result<Next, DecodeError> {
-        if closing == b'}' {
-            self.key()?;
-            self.skip_blanks();
-        }
-        match self.peek() {
-            Some(b'{' | b'[') => self.open(stack, depth),
-            _ => self.scalar().map(|_| Next::Rest),
-        }
-    }
-
-    fn open(&mut self, stack: &mut [u8], depth: &mut usize) -> Result<Next, DecodeError> {
-        if *depth == MAX_DEPTH {
+    fn open(&mut self, kind: Kind, next: Next) -> Result<Token, DecodeError> {
+        if self.brackets.depth == self.limits.depth {
             return self.fail(Reason::TooDeep);
         }
-        let (closing, next) =
-            if self.peek() == Some(b'{') { (b'}', Next::FirstKey) } else { (b']', Next::FirstItem) };
+        self.brackets.push(kind == Kind::Object);
+        self.next = next;
         self.at += 1;
-        stack[*depth] = closing;
-        *depth += 1;
-        Ok(next)
+        Ok(Token::Open(kind))
     }
 
-    /// A key and its colon; gives the key with its quotes.
-    pub(crate) fn key(&mut self) -> Result<Value, DecodeError> {
-        self.skip_blanks();
+    fn close(&mut self) -> Token {
+        let kind = if self.brackets.in_object() { Kind::Object } else { Kind::List };
+        self.brackets.pop();
+        self.next = Next::Rest;
+        self.at += 1;
+        Token::Close(kind)
+    }
+
+    fn key(&mut self) -> Result<Token, DecodeError> {
         let start = self.at;
         if self.peek() != Some(b'"') {
             return self.bad();
         }
         self.string()?;
-        let end = self.at;
+        let key = Value { kind: Kind::Text, start, end: self.at };
+        if self.keys == self.limits.keys {
+            return Err(DecodeError::at(Reason::TooManyKeys, start));
+        }
         self.keys += 1;
-        if self.keys > MAX_KEYS {
-            return self.fail(Reason::TooManyKeys);
+        self.skip_blanks();
+        if self.peek() != Some(b':') {
+            return self.bad();
         }
-        self.expect(b':')?;
-        Ok(Value { kind: Kind::Text, start, end })
-    }
-
-    fn scalar(&mut self) -> Result<Kind, DecodeError> {
-        match self.peek() {
-            Some(b'"') => self.string().map(|()| Kind::Text),
-            Some(b't') => self.word("true", Kind::Bool),
-            Some(b'f') => self.word("false", Kind::Bool),
-            Some(b'n') => self.word("null", Kind::Null),
-            Some(b'N') => self.word("NaN", Kind::Number),
-            Some(b'I') => self.word("Infinity", Kind::Number),
-            Some(b'-' | b'0'..=b'9') => self.number().map(|()| Kind::Number),
-            _ => self.bad(),
-        }
+        self.at += 1;
+        self.next = Next::Value;
+        Ok(Token::Key(key))
     }
 
     fn word(&mut self, word: &str, kind: Kind) -> Result<Kind, DecodeError> {
-        if self.text[self.at..].starts_with(word) {
+        if self.bytes[self.at..].starts_with(word.as_bytes()) {
             self.at += word.len();
             Ok(kind)
         } else {
@@ -201,15 +247,20 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn number(&mut self) -> Result<(), DecodeError> {
-        if self.take(b'-') && self.peek() == Some(b'I') {
-            return self.word("Infinity", Kind::Number).map(|_| ());
+    fn number(&mut self) -> Result<Kind, DecodeError> {
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+            if self.peek() == Some(b'I') {
+                return self.word("Infinity", Kind::Float);
+            }
         }
+        let start = self.at;
         match self.peek() {
             Some(b'0') => self.at += 1,
             Some(b'1'..=b'9') => self.digits(),
             _ => return self.bad(),
         }
+        let digits = self.at - start;
         if self.peek() == Some(b'.') && self.digit_at(1) {
             self.at += 1;
             self.digits();
@@ -221,7 +272,13 @@ impl<'a> Scanner<'a> {
                 self.digits();
             }
         }
-        Ok(())
+        if self.at > start + digits {
+            Ok(Kind::Float)
+        } else if digits > MAX_DIGITS {
+            Err(DecodeError::at(Reason::LongNumber, start))
+        } else {
+            Ok(Kind::Integer)
+        }
     }
 
     fn digit_at(&self, ahead: usize) -> bool {
@@ -238,14 +295,14 @@ impl<'a> Scanner<'a> {
     fn string(&mut self) -> Result<(), DecodeError> {
         self.at += 1;
         loop {
+            self.at += plain(&self.bytes[self.at..]);
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
                     return Ok(());
                 }
                 Some(b'\\') => self.escape()?,
-                Some(0..=0x1f) | None => return self.bad(),
-                Some(_) => self.at += 1,
+                _ => return self.bad(),
             }
         }
     }
@@ -264,4 +321,71 @@ impl<'a> Scanner<'a> {
         }
         Ok(())
     }
+
+    fn skip_blanks(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn bad<T>(&self) -> Result<T, DecodeError> {
+        self.fail(Reason::BadJson)
+    }
+
+    fn fail<T>(&self, reason: Reason) -> Result<T, DecodeError> {
+        Err(DecodeError::at(reason, self.at))
+    }
+}
+
+/// How many bytes from here on may stand in a string as they are. Looks at eight bytes at a time: most of a
+/// message is strings.
+fn plain(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 0xff;
+    const HIGHS: u64 = ONES << 7;
+    // The high bit of each byte below `end`. Bytes above the lowest find may be wrong, and are not looked at.
+    let below = |word: u64, end: u8| word.wrapping_sub(ONES * u64::from(end)) & !word & HIGHS;
+    let mut at = 0;
+    while let Some(eight) = bytes[at..].first_chunk() {
+        let word = u64::from_le_bytes(*eight);
+        let quote = below(word ^ (ONES * u64::from(b'"')), 1);
+        let backslash = below(word ^ (ONES * u64::from(b'\\')), 1);
+        let found = quote | backslash | below(word, b' ');
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let rest = bytes[at..].iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
+    rest.map_or(bytes.len(), |rest| at + rest)
+}
+
+/// Walks over a text that must be one object, and shows each of its own keys with its value.
+pub(crate) fn each_field(
+    text: &str,
+    limits: Limits,
+    mut field: impl FnMut(&[u8], Value),
+) -> Result<(), DecodeError> {
+    let mut scanner = Scanner::new(text, limits);
+    if scanner.token()? != Token::Open(Kind::Object) {
+        return Err(DecodeError::at(Reason::NotAnObject, 0));
+    }
+    while let Token::Key(key) = scanner.token()? {
+        if let Some(value) = scanner.skip()? {
+            field(&unescape(key.of(text)), value);
+        }
+    }
+    // Behind the closing bracket there may be nothing more.
+    scanner.token().map(|_| ())
+}
+
+/// Whether a text is JSON, and of what kind.
+pub(crate) fn check(text: &str, limits: Limits) -> Result<Option<Kind>, DecodeError> {
+    let mut scanner = Scanner::new(text, limits);
+    let value = scanner.skip()?;
+    scanner.token()?;
+    Ok(value.map(|value| value.kind))
 }

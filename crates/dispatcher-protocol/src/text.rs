@@ -14,27 +14,32 @@ pub(crate) fn unescape(literal: &str) -> Cow<'_, [u8]> {
         return Cow::Borrowed(inner);
     }
     let mut out = Vec::with_capacity(inner.len());
-    let mut at = 0;
-    while at < inner.len() {
-        if inner[at] != b'\\' {
-            out.push(inner[at]);
-            at += 1;
-        } else if inner[at + 1] == b'u' {
-            at += unicode(&inner[at..], &mut out);
+    let mut rest = inner;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
+        out.extend_from_slice(&rest[..at]);
+        let read = if rest[at + 1] == b'u' {
+            unicode(&rest[at..], &mut out)
         } else {
-            out.push(plain(inner[at + 1]));
-            at += 2;
-        }
+            out.push(plain(rest[at + 1]));
+            2
+        };
+        rest = &rest[at + read..];
     }
+    out.extend_from_slice(rest);
     Cow::Owned(out)
 }
 
 /// The literal as Rust text; `None` when it holds a lone surrogate.
 pub(crate) fn text(literal: &str) -> Option<Cow<'_, str>> {
     match unescape(literal) {
-        Cow::Borrowed(bytes) => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
+        Cow::Borrowed(_) => Some(Cow::Borrowed(&literal[1..literal.len() - 1])),
         Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
     }
+}
+
+/// The literal as Rust text; replacement characters stand where a lone surrogate stood.
+pub(crate) fn lossy(literal: &str) -> String {
+    String::from_utf8_lossy(&unescape(literal)).into_owned()
 }
 
 fn plain(escaped: u8) -> u8 {
@@ -75,6 +80,15 @@ fn push(code: u32, out: &mut Vec<u8>) {
             0x80 | (code >> 6 & 0x3f) as u8,
             0x80 | (code & 0x3f) as u8,
         ]),
+    }
+}
+
+/// How many bytes [`write`] needs for a character.
+pub(crate) fn width(character: char) -> usize {
+    match character {
+        '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+        ' '..='~' => 1,
+        _ => 6 * character.len_utf16(),
     }
 }
 
