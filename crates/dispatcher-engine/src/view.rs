@@ -1,4 +1,4 @@
-//! The engine as seen from outside: workers and counts. Changes nothing.
+//! The engine as seen from outside: workers and counts. Decides nothing about a task.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -56,6 +56,11 @@ impl Engine {
     /// What has been counted since the start.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// Counts a control request that came by another way than a broker: from a running task, say.
+    pub fn count_control(&mut self) {
+        self.counters.control += 1;
     }
 
     /// Tasks that are running.

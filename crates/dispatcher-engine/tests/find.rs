@@ -184,3 +184,11 @@ fn usage_says_how_long_ago_each_level_of_demand_was_released() {
     let seconds = |count| Duration::from_secs(count);
     assert_eq!(usage, [(1, seconds(1)), (2, seconds(2)), (3, seconds(3))]);
 }
+
+#[test]
+fn a_control_request_of_a_task_is_counted_with_the_others() {
+    let mut script = Script::new(workers(1, 1));
+    script.publish(r#"{"control": "alive"}"#);
+    script.engine.count_control();
+    assert_eq!((script.engine.counters().control, script.engine.counters().received), (2, 1));
+}
