@@ -16,7 +16,7 @@ REFUSED = {
     "NaN for a timeout": ('{"task": "work.record", "timeout": NaN}', "bad_timeout"),
     "a negative timeout": ('{"task": "work.record", "timeout": -1}', "bad_timeout"),
     "deep nesting": ('{"task": "work.record", "args": ' + "[" * 3000 + "]" * 3000 + "}", "too_deep"),
-    "nothing but brackets": ("[" * 7900, "not_an_object"),
+    "nothing but brackets": ("[" * 7900, "too_deep"),
     "8,000 bytes of anything": ("x" * 7999, "bad_name"),
     "a lambda": ("lambda: 1", "lambda"),
     "a lambda in JSON": ('{"task": "lambda: open(1)"}', "lambda"),
