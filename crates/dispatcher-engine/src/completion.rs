@@ -1,23 +1,21 @@
-//! Step 5: a task has ended, or its worker has. Outcome → counts, events, settle.
+//! Step 5: a task has ended, or will not run. Outcome → counts, an event, and how its broker settles it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use dispatcher_protocol::{Done, Outcome};
 
-use crate::effect::{Effect, Settled};
-use crate::engine::{Engine, turn};
+use crate::effect::Settled;
 use crate::event::{CancelReason, DropReason, Event};
 use crate::input::Exit;
-use crate::pool::Turn;
-use crate::shutdown::Phase;
-use crate::task::WorkerId;
+use crate::pool::turn::Turn;
+use crate::pool::worker::Running;
+use crate::task::{Task, WorkerId};
 
 /// What has been counted since the start.
 #[derive(Clone, Debug, Default)]
 pub struct Counters {
-    /// Messages that came, control requests and refused ones included.
+    /// Messages that could be read: tasks, those the service itself starts included, and control requests.
     pub received: u64,
     /// Control requests.
     pub control: u64,
@@ -33,109 +31,67 @@ pub struct Counters {
     pub abandoned: u64,
     /// Workers that died without being told to.
     pub workers_lost: u64,
+    /// Workers retired for their age.
+    pub retired: u64,
     /// Refused messages, by reason.
     pub refused: BTreeMap<&'static str, u64>,
 }
 
 impl Counters {
-    pub(crate) fn refuse(&mut self, event: &Event) {
+    /// A message was refused.
+    pub(crate) fn refuse(&mut self, event: Event, turn: &mut Turn) {
         if let Event::Refused { reason, .. } = event {
             *self.refused.entry(reason).or_default() += 1;
         }
+        turn.tell(event);
     }
 
-    pub(crate) fn drop(&mut self, why: DropReason) {
+    /// A worker says that a task has ended.
+    pub(crate) fn end(&mut self, worker: WorkerId, ended: &Running, done: Done, turn: &mut Turn) -> Settled {
+        let cancelled = done.outcome == Outcome::Cancelled && ended.cancelled.is_some();
+        *(if cancelled { &mut self.canceled } else { &mut self.finished }) += 1;
+        if turn.verbose || done.outcome != Outcome::Success {
+            turn.tell(Event::Finished {
+                task: Arc::clone(&ended.task),
+                worker,
+                outcome: done.outcome,
+                error: done.error.map(Box::new),
+                ran: turn.now - ended.since,
+                cancelled: ended.cancelled,
+            });
+        }
+        if cancelled && ended.cancelled == Some(CancelReason::Shutdown) {
+            return Settled::Lost;
+        }
+        Settled::Acknowledged
+    }
+
+    /// A task's worker is gone.
+    pub(crate) fn lose(&mut self, worker: WorkerId, lost: &Running, exit: &Exit, turn: &mut Turn) -> Settled {
+        self.canceled += 1;
+        turn.tell(Event::Lost {
+            task: Arc::clone(&lost.task),
+            worker,
+            exit: exit.clone(),
+            cancelled: lost.cancelled,
+        });
+        match lost.cancelled {
+            Some(CancelReason::Control | CancelReason::Timeout) => Settled::Acknowledged,
+            Some(CancelReason::Shutdown) | None => Settled::Lost,
+        }
+    }
+
+    /// A task will not run.
+    pub(crate) fn drop(&mut self, task: &Arc<Task>, why: DropReason, turn: &mut Turn) -> Settled {
+        turn.tell(Event::Dropped { task: Arc::clone(task), why });
         match why {
             DropReason::Duplicate => self.discarded += 1,
             DropReason::Cancelled => self.cancelled_waiting += 1,
             DropReason::Shutdown => self.abandoned += 1,
         }
-    }
-}
-
-impl Engine {
-    pub(crate) fn task_done(&mut self, worker: WorkerId, done: Done, now: Instant) {
-        let turn = &mut turn!(self, now);
-        let Some(pool) = self.pools.iter_mut().find(|pool| pool.workers.contains_key(&worker)) else {
-            return;
-        };
-        let Some(ended) = pool.finish(worker, &done, turn) else {
-            self.out.push_back(Effect::Event(Event::StrayResult { worker }));
-            return;
-        };
-        if done.outcome == Outcome::Cancelled && ended.cancelled.is_some() {
-            self.counters.canceled += 1;
-        } else {
-            self.counters.finished += 1;
+        match why {
+            DropReason::Duplicate | DropReason::Cancelled => Settled::Acknowledged,
+            DropReason::Shutdown => Settled::Released,
         }
-        if self.verbose || done.outcome != Outcome::Success {
-            self.out.push_back(Effect::Event(Event::Finished {
-                task: Arc::clone(&ended.task),
-                worker,
-                outcome: done.outcome,
-                error: done.error,
-                ran: now - ended.since,
-                cancelled: ended.cancelled,
-            }));
-        }
-        self.leave(&ended.task, self.stages.len(), Settled::Acknowledged);
-        self.after_task(worker, now);
-    }
-
-    pub(crate) fn taken_back(&mut self, worker: WorkerId, seqs: &[u64], now: Instant) {
-        let turn = &mut turn!(self, now);
-        let Some(pool) = self.pools.iter_mut().find(|pool| pool.workers.contains_key(&worker)) else {
-            return;
-        };
-        let cancelled = pool.taken_back(worker, seqs, turn);
-        for task in cancelled {
-            self.drop_task(&task, self.stages.len(), DropReason::Cancelled);
-        }
-        if self.phase == Phase::Stopping {
-            self.abandon_queues();
-            self.after_task(worker, now);
-        }
-    }
-
-    pub(crate) fn worker_exited(&mut self, worker: WorkerId, exit: &Exit, now: Instant) {
-        let turn = &mut turn!(self, now);
-        let Some(pool) = self.pools.iter_mut().find(|pool| pool.workers.contains_key(&worker)) else {
-            return;
-        };
-        let Some(remains) = pool.exited(worker, exit, turn) else { return };
-        self.counters.workers_lost += u64::from(!remains.expected);
-        let expected = remains.expected;
-        self.out.push_back(Effect::Event(Event::WorkerGone { worker, exit: exit.clone(), expected }));
-        for running in remains.lost {
-            self.counters.canceled += 1;
-            self.out.push_back(Effect::Event(Event::Lost {
-                task: Arc::clone(&running.task),
-                worker,
-                exit: exit.clone(),
-                cancelled: running.cancelled,
-            }));
-            self.leave(&running.task, self.stages.len(), Settled::Lost);
-        }
-        for task in remains.cancelled {
-            self.drop_task(&task, self.stages.len(), DropReason::Cancelled);
-        }
-        if self.phase == Phase::Stopping {
-            self.abandon_queues();
-            self.finish_if_empty();
-        }
-    }
-
-    pub(crate) fn timed_out(&mut self, worker: WorkerId, seq: u64, now: Instant) {
-        let turn = &mut turn!(self, now);
-        let Some(pool) = self.pools.iter_mut().find(|pool| pool.workers.contains_key(&worker)) else {
-            return;
-        };
-        pool.with(worker, |worker| {
-            let place = worker.running.iter().position(|running| running.seq == seq);
-            if let Some(place) = place {
-                worker.running[place].timeout = None;
-                worker.cancel(place, CancelReason::Timeout, turn);
-            }
-        });
     }
 }

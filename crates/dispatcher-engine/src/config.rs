@@ -7,7 +7,7 @@ use dispatcher_protocol::TaskMessage;
 /// Settings of one engine.
 #[derive(Debug)]
 pub struct Config {
-    /// At least one; the first takes what no route names.
+    /// The first takes what no route names. None at all is one pool with the default settings.
     pub pools: Vec<PoolConfig>,
     /// Which tasks go to which pool; the first that fits counts.
     pub routes: Vec<Route>,
@@ -31,7 +31,7 @@ pub struct Config {
     pub on_start: Vec<TaskMessage>,
     /// Whether a broker wants to know how many tasks could begin.
     pub announce_demand: bool,
-    /// Whether an event is wanted for every ordinary start and end of a task.
+    /// Whether an event is wanted for every ordinary step of a task; see [`crate::Engine::set_verbose`].
     pub verbose: bool,
 }
 
@@ -65,7 +65,7 @@ pub struct PoolConfig {
     pub min_workers: usize,
     /// Workers at most; at least one.
     pub max_workers: usize,
-    /// Tasks that one worker may hold unstarted.
+    /// Tasks that one worker may hold unstarted, beyond those it runs, if it says that it can.
     pub max_ahead: u16,
 }
 
@@ -80,7 +80,7 @@ impl Default for PoolConfig {
 pub struct Route {
     /// What a task's name, or its channel, begins with.
     pub prefix: String,
-    /// The pool's place in [`Config::pools`].
+    /// The pool's place in [`Config::pools`]; a place that is not there is the first.
     pub pool: usize,
 }
 

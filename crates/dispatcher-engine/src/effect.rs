@@ -63,7 +63,7 @@ pub enum Effect {
     /// A control request was read; the driver answers it between two inputs.
     Control {
         /// What is asked.
-        request: ControlRequest,
+        request: Box<ControlRequest>,
         /// Where the reply goes.
         source: Source,
     },
@@ -81,9 +81,9 @@ pub enum Effect {
 /// How a delivery ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
-    /// It ran, well or badly, or will never run: forget it.
+    /// It ran, well or badly, or somebody wanted it to end, or it will never run: forget it.
     Acknowledged,
-    /// Its worker died under it.
+    /// It was begun, and its run was cut off by the death of its worker or by the end of the service.
     Lost,
     /// It was never begun.
     Released,

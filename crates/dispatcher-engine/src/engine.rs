@@ -1,24 +1,28 @@
 //! The path of a task: `enter` walks the stages until one holds or drops it, `advance` releases what is due and
 //! pairs tasks with workers. The only file that knows the order of things.
+//!
+//! What workers say is taken in by `engine/news.rs`, the end of everything is in `engine/ending.rs`.
 
-use std::collections::VecDeque;
+mod ending;
+mod news;
+
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use dispatcher_protocol::{Decoded, decode};
+use dispatcher_protocol::TaskMessage;
 
 use crate::completion::Counters;
-use crate::config::Config;
+use crate::config::{Config, PoolConfig};
 use crate::effect::{Effect, Settled};
 use crate::event::{DropReason, Event};
 use crate::input::Input;
 use crate::intake::{Intake, Taken};
-use crate::pool::deadline::{Deadlines, Due};
-use crate::pool::{Graces, Pool, Turn};
+use crate::pool::Pool;
+use crate::pool::turn::{Graces, Turn};
 use crate::schedule::Schedules;
 use crate::shutdown::Phase;
 use crate::stage::{self, Stage, Verdict};
-use crate::task::{PoolId, Source, Task, WorkerId};
+use crate::task::{PoolId, Source, Task};
 
 /// Every decision about a task. Feed it with [`Engine::handle`], then take what it asks for with
 /// [`Engine::poll_effect`] until there is nothing, and call again at [`Engine::next_wakeup`] at the latest.
@@ -28,33 +32,14 @@ pub struct Engine {
     pub(crate) schedules: Schedules,
     pub(crate) stages: Vec<Box<dyn Stage>>,
     pub(crate) pools: Vec<Pool>,
-    pub(crate) deadlines: Deadlines,
-    pub(crate) out: VecDeque<Effect>,
-    pub(crate) graces: Graces,
-    pub(crate) shutdown_grace: std::time::Duration,
-    pub(crate) phase: Phase,
-    /// During a stop: running tasks have had their time.
-    pub(crate) hurried: bool,
     pub(crate) counters: Counters,
-    pub(crate) verbose: bool,
+    pub(crate) phase: Phase,
+    pub(crate) turn: Turn,
+    pub(crate) next_worker: u32,
+    shutdown_grace: Duration,
     /// The demand that was announced last; none when nobody wants to know.
     demand: Option<usize>,
-    pub(crate) next_worker: u32,
 }
-
-/// Splits the engine into the pools and the turn that their methods need.
-macro_rules! turn {
-    ($engine:expr, $now:expr) => {
-        Turn {
-            now: $now,
-            out: &mut $engine.out,
-            deadlines: &mut $engine.deadlines,
-            graces: $engine.graces,
-            verbose: $engine.verbose,
-        }
-    };
-}
-pub(crate) use turn;
 
 impl Engine {
     /// An engine that asks for its first workers and on-start tasks at once.
@@ -64,108 +49,117 @@ impl Engine {
             terminate: config.terminate_grace,
             stop: config.stop_grace,
         };
-        let pools = std::mem::take(&mut config.pools);
-        // A route to a pool that is not there leads nowhere; its tasks go to the first one.
-        config.routes.retain(|route| route.pool < pools.len());
-        let pools = pools.into_iter().enumerate();
+        let mut pools = std::mem::take(&mut config.pools);
+        if pools.is_empty() {
+            pools.push(PoolConfig::default());
+        }
         let on_start = std::mem::take(&mut config.on_start);
         let mut engine = Self {
-            intake: Intake::new(&mut config),
+            intake: Intake::new(&mut config, pools.len()),
             schedules: Schedules::new(std::mem::take(&mut config.schedules), now),
             stages: stage::path(),
-            pools: pools.map(|(index, pool)| Pool::new(PoolId(index as u16), pool)).collect(),
-            deadlines: Deadlines::default(),
-            out: VecDeque::new(),
-            graces,
-            shutdown_grace: config.shutdown_grace,
-            phase: Phase::Running,
-            hurried: false,
+            pools: (0..).map(PoolId).zip(pools).map(|(id, pool)| Pool::new(id, pool)).collect(),
             counters: Counters::default(),
-            verbose: config.verbose,
-            demand: config.announce_demand.then_some(usize::MAX),
+            phase: Phase::Running,
+            turn: Turn::new(now, graces, config.verbose),
             next_worker: 0,
+            shutdown_grace: config.shutdown_grace,
+            demand: config.announce_demand.then_some(usize::MAX),
         };
         for (number, message) in on_start.into_iter().enumerate() {
-            let uuid = format!("on-start-{number}");
-            let task = engine.intake.task(message, own_source(), true, Some(uuid));
-            engine.enter(0, task, now);
+            engine.submit(own_source(), message, true, Some(format!("on-start-{number}")));
         }
-        engine.advance(now);
+        engine.advance();
         engine
     }
 
     /// Takes in one thing that happened.
     pub fn handle(&mut self, input: Input, now: Instant) {
+        self.turn.now = self.turn.now.max(now);
         match input {
-            Input::Delivery { source, payload } => self.deliver(source, payload, now),
-            Input::Submit { source, message, trusted } => {
-                let task = self.intake.task(message, source, trusted, None);
-                self.enter(0, task, now);
-            }
-            Input::WorkerStarted { worker } => {
-                if let Some(pool) = self.pool_of(worker) {
-                    pool.started(worker);
-                }
-            }
-            Input::WorkerReady { worker, slots, ahead } => self.worker_ready(worker, slots, ahead, now),
+            Input::Delivery { source, payload } => self.deliver(source, payload),
+            Input::Submit { source, message, trusted } => self.submit(source, message, trusted, None),
+            Input::WorkerStarted { worker } => self.worker_started(worker),
+            Input::WorkerReady { worker, slots, ahead } => self.worker_ready(worker, slots, ahead),
             Input::TaskStarted { .. } | Input::Tick => {}
-            Input::TaskDone { worker, done } => self.task_done(worker, done, now),
-            Input::TakenBack { worker, seqs } => self.taken_back(worker, &seqs, now),
-            Input::WorkerExited { worker, exit } => self.worker_exited(worker, &exit, now),
+            Input::TaskDone { worker, done } => self.task_done(worker, done),
+            Input::TakenBack { worker, seqs } => self.taken_back(worker, &seqs),
+            Input::WorkerLeaving { worker, unbegun } => self.worker_leaving(worker, &unbegun),
+            Input::WorkerExited { worker, exit } => self.worker_exited(worker, &exit),
             Input::Quiet => self.quiet(),
-            Input::Stop => self.stop(now),
-            Input::Hurry => self.stop_at_once(now),
+            Input::Stop => self.stop(),
+            Input::Hurry => self.hurry(),
         }
-        self.advance(now);
+        self.advance();
     }
 
     /// The next thing that the engine asks for.
     pub fn poll_effect(&mut self) -> Option<Effect> {
-        self.out.pop_front()
+        self.turn.out.pop_front()
     }
 
-    /// When the engine has something to do without any input. Later than the `now` of the last `handle`.
+    /// When the engine has something to do without any input. Later than the `now` of the last [`Engine::handle`].
     pub fn next_wakeup(&self) -> Option<Instant> {
         let stages = self.stages.iter().filter_map(|stage| stage.next_wakeup());
-        let rest = [self.deadlines.next(), self.schedules.next_wakeup(), self.intake.pieces.next_expiry()];
+        let rest =
+            [self.turn.deadlines.next(), self.schedules.next_wakeup(), self.intake.pieces.next_expiry()];
         stages.chain(rest.into_iter().flatten()).min()
     }
 
-    fn deliver(&mut self, source: Source, payload: String, now: Instant) {
-        self.counters.received += 1;
-        match self.intake.read(payload, &source, now) {
-            Taken::Task(task) => self.enter(0, task, now),
+    fn deliver(&mut self, source: Source, payload: String) {
+        match self.intake.read(payload, &source, self.turn.now) {
+            Taken::Task(message) => self.accept(source, message, false, None),
             Taken::Control(request) => {
                 self.counters.control += 1;
-                self.settle(source.clone(), Settled::Acknowledged);
-                self.out.push_back(Effect::Control { request, source });
+                self.settle(&source, Settled::Acknowledged);
+                self.turn.ask(Effect::Control { request: Box::new(request), source });
             }
-            Taken::Kept => self.settle(source, Settled::Acknowledged),
-            Taken::Refused(event) => {
-                self.counters.refuse(&event);
-                self.out.push_back(Effect::Event(event));
-                self.settle(source, Settled::Acknowledged);
-            }
+            Taken::Kept => self.settle(&source, Settled::Acknowledged),
+            Taken::Refused(event) => self.refuse(&source, event),
+        }
+        self.counters.received = self.intake.received();
+    }
+
+    /// The service itself starts a task.
+    fn submit(&mut self, source: Source, message: TaskMessage, trusted: bool, uuid: Option<String>) {
+        let taken = if trusted { Taken::Task(message) } else { self.intake.check(message, &source) };
+        match taken {
+            Taken::Task(message) => self.accept(source, message, trusted, uuid),
+            Taken::Refused(event) => self.refuse(&source, event),
+            Taken::Control(_) | Taken::Kept => {}
+        }
+        self.counters.received = self.intake.received();
+    }
+
+    fn refuse(&mut self, source: &Source, event: Event) {
+        self.counters.refuse(event, &mut self.turn);
+        self.settle(source, Settled::Acknowledged);
+    }
+
+    fn accept(&mut self, source: Source, message: TaskMessage, trusted: bool, uuid: Option<String>) {
+        let task = self.intake.task(message, source, trusted, uuid);
+        self.turn.tell_verbose(|| Event::Accepted(Arc::clone(&task)));
+        if task.message.unknown_on_duplicate() {
+            self.turn.tell(Event::UnknownDuplicateRule(Arc::clone(&task)));
+        }
+        if self.phase.is_running() {
+            self.enter(0, task);
+        } else {
+            self.drop_task(&task, 0, DropReason::Shutdown);
         }
     }
 
     /// Walks the stages from this one on, until one holds or drops the task or it is ready.
-    fn enter(&mut self, from: usize, task: Arc<Task>, now: Instant) {
-        if self.phase != Phase::Running {
-            self.drop_task(&task, from, DropReason::Shutdown);
-            return;
-        }
-        if from == 0 && task.message.unknown_on_duplicate() {
-            self.out.push_back(Effect::Event(Event::UnknownDuplicateRule(Arc::clone(&task))));
-        }
-        let mut task = task;
+    fn enter(&mut self, from: usize, mut task: Arc<Task>) {
         for at in from..self.stages.len() {
-            let kept = self.verbose.then(|| Arc::clone(&task));
-            match self.stages[at].enter(task, now) {
+            let kept = self.turn.verbose.then(|| Arc::clone(&task));
+            let stage = &mut self.stages[at];
+            match stage.enter(task, self.turn.now) {
                 Verdict::Pass(passed) => task = passed,
                 Verdict::Hold => {
-                    let stage = self.stages[at].label();
-                    self.out.extend(kept.map(|task| Effect::Event(Event::Held { task, stage })));
+                    if let Some(task) = kept {
+                        self.turn.tell(Event::Held { task, stage: stage.label() });
+                    }
                     return;
                 }
                 Verdict::Drop(task, why) => return self.drop_task(&task, at, why),
@@ -175,25 +169,26 @@ impl Engine {
     }
 
     /// Releases what is due, from each stage to the one after it, lets pools grow, and pairs tasks with workers.
-    pub(crate) fn advance(&mut self, now: Instant) {
-        while let Some(due) = self.deadlines.pop_due(now) {
-            self.due(due, now);
+    fn advance(&mut self) {
+        let now = self.turn.now;
+        while let Some(due) = self.turn.deadlines.pop_due(now) {
+            self.due(due);
         }
-        while let Some((body, number)) = self.schedules.pop_due(now) {
-            self.start_scheduled(body, number, now);
+        while let Some((message, uuid)) = self.schedules.pop_due(now) {
+            self.submit(own_source(), message, true, Some(uuid));
         }
         for message_id in self.intake.pieces.expire(now) {
-            self.out.push_back(Effect::Event(Event::ChunkExpired { message_id }));
+            self.turn.tell(Event::ChunkExpired { message_id });
         }
         for at in 0..self.stages.len() {
             while let Some(task) = self.stages[at].release(now) {
-                self.enter(at + 1, task, now);
+                self.enter(at + 1, task);
             }
         }
-        if self.phase == Phase::Running {
+        if self.phase.is_running() {
             for pool in &mut self.pools {
-                pool.grow(&mut self.next_worker, &mut turn!(self, now));
-                pool.assign(&mut turn!(self, now));
+                pool.grow(&mut self.next_worker, &mut self.turn);
+                pool.assign(&mut self.turn);
             }
         }
         self.announce_demand();
@@ -201,79 +196,36 @@ impl Engine {
 
     fn announce_demand(&mut self) {
         let Some(last) = self.demand else { return };
-        let running = self.phase == Phase::Running;
-        let free = if running { self.pools.iter().map(Pool::free_slots).sum() } else { 0 };
+        let free = |pool: &Pool| pool.counts.free_slots.saturating_sub(pool.queue.len());
+        let free = if self.phase.is_running() { self.pools.iter().map(free).sum() } else { 0 };
         if free != last {
             self.demand = Some(free);
-            self.out.push_back(Effect::Demand { free });
+            self.turn.ask(Effect::Demand { free });
         }
     }
 
-    fn due(&mut self, due: Due, now: Instant) {
-        match due {
-            Due::Timeout(worker, seq) => self.timed_out(worker, seq, now),
-            Due::Ladder(worker) => {
-                let turn = &mut turn!(self, now);
-                let pool = self.pools.iter_mut().find(|pool| pool.workers.contains_key(&worker));
-                pool.map(|pool| pool.with(worker, |worker| worker.climb(turn)));
-            }
-            Due::Patience(worker) => {
-                let turn = &mut turn!(self, now);
-                let pool = self.pools.iter_mut().find(|pool| pool.workers.contains_key(&worker));
-                if let Some(pool) = pool {
-                    pool.patience_over(worker, turn);
-                }
-            }
-            // `advance` lets every pool grow in the same turn.
-            Due::Respawn(_) => {}
-            Due::ShutdownGrace => self.hurry(now),
-        }
-    }
-
-    fn start_scheduled(&mut self, body: String, number: u64, now: Instant) {
-        // It was read once before, when the configuration was; it reads the same again.
-        if let Ok(Decoded::Task(message)) = decode(body) {
-            let task = self.intake.task(message, own_source(), true, Some(format!("sch-{number}")));
-            self.enter(0, task, now);
-        }
-    }
-
-    fn worker_ready(&mut self, worker: WorkerId, slots: u16, ahead: u16, now: Instant) {
-        let turn = &mut turn!(self, now);
-        let pool = self.pools.iter_mut().find(|pool| pool.workers.contains_key(&worker));
-        if let Some(pool) = pool {
-            pool.ready(worker, slots, ahead, turn);
-        }
-    }
-
-    pub(crate) fn pool_of(&mut self, worker: WorkerId) -> Option<&mut Pool> {
-        self.pools.iter_mut().find(|pool| pool.workers.contains_key(&worker))
-    }
-
-    /// A task leaves from the stage with this number without having run.
-    pub(crate) fn drop_task(&mut self, task: &Arc<Task>, reached: usize, why: DropReason) {
-        self.counters.drop(why);
-        self.out.push_back(Effect::Event(Event::Dropped { task: Arc::clone(task), why }));
-        let outcome = if why == DropReason::Shutdown { Settled::Released } else { Settled::Acknowledged };
-        self.leave(task, reached, outcome);
+    /// A task that has passed the stages before this one leaves without having run.
+    pub(crate) fn drop_task(&mut self, task: &Arc<Task>, passed: usize, why: DropReason) {
+        let outcome = self.counters.drop(task, why, &mut self.turn);
+        self.leave(task, passed, outcome);
     }
 
     /// A task leaves: the stages it has passed forget it, its broker settles it.
-    pub(crate) fn leave(&mut self, task: &Task, reached: usize, outcome: Settled) {
-        for stage in &mut self.stages[..reached] {
+    fn leave(&mut self, task: &Arc<Task>, passed: usize, outcome: Settled) {
+        for stage in &mut self.stages[..passed] {
             stage.settle(task);
         }
-        self.settle(task.source.clone(), outcome);
+        self.settle(&task.source, outcome);
     }
 
-    fn settle(&mut self, source: Source, outcome: Settled) {
+    fn settle(&mut self, source: &Source, outcome: Settled) {
         if source.broker.is_some() {
-            self.out.push_back(Effect::Settle { source, outcome });
+            self.turn.ask(Effect::Settle { source: source.clone(), outcome });
         }
     }
 }
 
-/// The source of what the service itself starts.
+/// The source of what the configuration starts: it came by no channel.
 fn own_source() -> Source {
-    Source { broker: None, channel: Arc::from("0"), handle: 0 }
+    Source { broker: None, channel: Arc::from(""), handle: 0 }
 }

@@ -31,7 +31,9 @@ pub enum Event {
         /// The message.
         message_id: String,
     },
-    /// A task waits for its time or its twin.
+    /// A message became a task (only when [`crate::Config::verbose`]).
+    Accepted(Arc<Task>),
+    /// A task waits for its time or its twin (only when [`crate::Config::verbose`]).
     Held {
         /// The task.
         task: Arc<Task>,
@@ -54,7 +56,7 @@ pub enum Event {
         /// How.
         outcome: Outcome,
         /// Why, when not well.
-        error: Option<TaskError>,
+        error: Option<Box<TaskError>>,
         /// How long it had its worker.
         ran: Duration,
         /// Who cancelled it, if anyone.
@@ -78,9 +80,9 @@ pub enum Event {
         /// Who had cancelled it, if anyone.
         cancelled: Option<CancelReason>,
     },
-    /// A step of the ladder that ends a running task.
+    /// A step of the ladder that ends a running task, or a worker that does not leave.
     Ladder {
-        /// The task, where there is one.
+        /// The cancelled task; none when the worker was idle.
         task: Option<Arc<Task>>,
         /// The worker.
         worker: WorkerId,
@@ -93,6 +95,22 @@ pub enum Event {
     StrayResult {
         /// The worker.
         worker: WorkerId,
+    },
+    /// Tasks that were handed out early came back unstarted (only when [`crate::Config::verbose`]).
+    TakenBack {
+        /// The worker that had them.
+        worker: WorkerId,
+        /// How many.
+        tasks: usize,
+    },
+    /// A worker was asked for.
+    WorkerSpawned {
+        /// Which.
+        worker: WorkerId,
+        /// Its pool.
+        pool: PoolId,
+        /// What for.
+        why: SpawnReason,
     },
     /// A worker can be given tasks.
     WorkerReady {
@@ -128,25 +146,34 @@ pub enum Event {
     },
 }
 
+/// What a worker was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpawnReason {
+    /// There were fewer than the minimum: at the start, or in place of one that is gone.
+    Minimum,
+    /// Tasks wait.
+    Demand,
+}
+
 /// Why a task left without having run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DropReason {
     /// An equal task is here and the message says to discard.
     Duplicate,
-    /// It was cancelled while it waited.
+    /// A control request cancelled it while it waited.
     Cancelled,
     /// The service stops.
     Shutdown,
 }
 
-/// Who ended a running task.
+/// Why a running task was asked to give way, or a worker to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CancelReason {
     /// A control request.
     Control,
     /// Its own timeout.
     Timeout,
-    /// The service stops.
+    /// The service, or its worker, comes to its end.
     Shutdown,
 }
 

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use dispatcher_protocol::same_json;
 
-use crate::engine::{Engine, turn};
+use crate::engine::Engine;
 use crate::event::{CancelReason, DropReason};
-use crate::pool::Turn;
+use crate::input::Input;
 use crate::task::{Task, WorkerId};
 
 /// What a request is about. Every part that is given must fit.
@@ -94,30 +94,15 @@ impl Engine {
     }
 
     /// Cancels every task that fits, and says which those were. Running ones are asked to give way, and the ladder
-    /// begins; waiting ones are dropped.
+    /// begins; waiting ones are dropped. Take the effects out afterwards, as after [`Engine::handle`].
     pub fn cancel(&mut self, filter: &Filter, now: Instant) -> Vec<Found> {
         let found = self.find(filter);
         let fits = |task: &Task| filter.fits(task);
-        for pool in &mut self.pools {
-            let turn = &mut turn!(self, now);
-            pool.cancel_running(&fits, CancelReason::Control, turn);
-            for id in pool.workers.keys().copied().collect::<Vec<_>>() {
-                pool.with(id, |worker| {
-                    let mut any = false;
-                    for handed in worker.ahead.iter_mut().filter(|handed| fits(&handed.task)) {
-                        handed.cancelled = Some(CancelReason::Control);
-                        any = true;
-                    }
-                    if any {
-                        worker.recall(turn);
-                    }
-                });
-            }
-        }
+        self.turn.now = self.turn.now.max(now);
         for at in 0..self.pools.len() {
-            for task in self.pools[at].queue.remove(&fits) {
-                self.drop_task(&task, self.stages.len(), DropReason::Cancelled);
-            }
+            self.pools[at].cancel(&fits, CancelReason::Control, &mut self.turn);
+            let ready = self.pools[at].queue.remove(&fits);
+            self.drop_ready(&ready, DropReason::Cancelled);
         }
         for at in 0..self.stages.len() {
             for task in self.stages[at].remove(&fits) {
@@ -125,7 +110,7 @@ impl Engine {
             }
         }
         // What was freed goes on in this same turn.
-        self.advance(now);
+        self.handle(Input::Tick, now);
         found
     }
 }

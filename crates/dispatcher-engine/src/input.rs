@@ -14,13 +14,13 @@ pub enum Input {
         /// Its text, untouched.
         payload: String,
     },
-    /// The service itself starts a task: a control request or a test.
+    /// The service itself starts a task, say for a control request.
     Submit {
         /// Named in replies as its channel.
         source: Source,
         /// What to run.
         message: TaskMessage,
-        /// Whether it stands in the configuration.
+        /// It stands in the configuration, so any name will do; if not, its name passes the gate first.
         trusted: bool,
     },
     /// The process of a worker exists.
@@ -37,7 +37,7 @@ pub enum Input {
         /// How many more it holds unstarted.
         ahead: u16,
     },
-    /// A worker with several slots has begun a task.
+    /// A worker with several slots has begun a task. Changes nothing: the engine knows the order of its tickets.
     TaskStarted {
         /// Which.
         worker: WorkerId,
@@ -58,6 +58,14 @@ pub enum Input {
         /// The numbers of tasks it will never begin.
         seqs: Vec<u64>,
     },
+    /// A worker takes no more tasks: it says so itself, or its process has ended and [`Input::WorkerExited`] follows.
+    /// Left out, every task that it counts as running is lost with it.
+    WorkerLeaving {
+        /// Which.
+        worker: WorkerId,
+        /// The tickets it has not taken: tasks that it will never begin.
+        unbegun: Vec<u64>,
+    },
     /// A worker is gone. Said exactly once for each [`Effect::Spawn`](crate::Effect::Spawn).
     WorkerExited {
         /// Which.
@@ -67,11 +75,11 @@ pub enum Input {
     },
     /// The wakeup has come.
     Tick,
-    /// Take no more tasks and begin none; those that run go on.
+    /// Take no more tasks and begin none: running ones go on, those that are here wait.
     Quiet,
-    /// Take no more, give running tasks the shutdown grace, then end everything.
+    /// Abandon what waits, give running tasks the shutdown grace, then end everything.
     Stop,
-    /// The grace is over.
+    /// As [`Input::Stop`], and the grace is over.
     Hurry,
 }
 

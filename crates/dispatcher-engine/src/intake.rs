@@ -13,14 +13,15 @@ use crate::event::Event;
 use crate::task::{PoolId, Source, Task};
 
 /// What a message came to.
+#[derive(Debug)]
 pub(crate) enum Taken {
     /// It goes on.
-    Task(Arc<Task>),
+    Task(TaskMessage),
     /// The driver answers it.
     Control(ControlRequest),
     /// A piece; others are awaited.
     Kept,
-    /// It must not go on.
+    /// It cannot be read, or names a task that no message may name.
     Refused(Event),
 }
 
@@ -31,21 +32,29 @@ pub(crate) struct Intake {
     policy: TaskPolicy,
     allow_eval: bool,
     routes: Vec<Route>,
-    /// Numbers the uuids of tasks that came without one.
-    unnamed: u64,
-    order: u64,
+    /// Messages that could be read since the start, control requests and the service's own tasks included. Tasks
+    /// that come without a uuid are numbered by it.
+    received: u64,
 }
 
 impl Intake {
-    pub(crate) fn new(config: &mut Config) -> Self {
+    /// Routes to a pool that is not among the `pools` there are lead to the first.
+    pub(crate) fn new(config: &mut Config, pools: usize) -> Self {
+        let mut routes = std::mem::take(&mut config.routes);
+        for route in routes.iter_mut().filter(|route| route.pool >= pools) {
+            route.pool = 0;
+        }
         Self {
             pieces: Assembler::new(config.chunk_patience),
             policy: std::mem::take(&mut config.policy),
             allow_eval: config.allow_eval,
-            routes: std::mem::take(&mut config.routes),
-            unnamed: 0,
-            order: 0,
+            routes,
+            received: 0,
         }
+    }
+
+    pub(crate) fn received(&self) -> u64 {
+        self.received
     }
 
     /// Reads a payload as it came from a broker.
@@ -55,22 +64,37 @@ impl Intake {
             Ok(Decoded::Chunk(part)) => match self.pieces.add(part, now) {
                 Assembled::Waiting => return Taken::Kept,
                 Assembled::Complete(message) => decode(message),
-                Assembled::Refused(why) => return refused("bad_chunk", why.to_owned(), source, bytes),
+                Assembled::Refused(why) => {
+                    return Taken::Refused(refused("bad_chunk", why.to_owned(), source, bytes));
+                }
             },
             decoded => decoded,
         };
         match decoded {
-            Ok(Decoded::Task(message)) => match self.gate(message.task()) {
-                Ok(()) => Taken::Task(self.task(message, source.clone(), false, None)),
-                Err((reason, text)) => refused(reason, text, source, bytes),
-            },
-            Ok(Decoded::Control(request)) => Taken::Control(request),
-            Ok(Decoded::Chunk(_)) => refused("bad_chunk", "a piece within a piece".to_owned(), source, bytes),
-            Err(error) => refused(error.reason.label(), error.to_string(), source, bytes),
+            Ok(Decoded::Task(message)) => self.check(message, source),
+            Ok(Decoded::Control(request)) => {
+                self.received += 1;
+                Taken::Control(request)
+            }
+            Ok(Decoded::Chunk(_)) => {
+                Taken::Refused(refused("bad_chunk", "a piece within a piece".to_owned(), source, bytes))
+            }
+            Err(error) => Taken::Refused(refused(error.reason.label(), error.to_string(), source, bytes)),
         }
     }
 
-    /// Makes a task of a message; `uuid` is used when the message has none.
+    /// Lets a message through that names a task which messages may name.
+    pub(crate) fn check(&mut self, message: TaskMessage, source: &Source) -> Taken {
+        match self.gate(message.task()) {
+            Ok(()) => Taken::Task(message),
+            Err((reason, text)) => {
+                self.received += 1;
+                Taken::Refused(refused(reason, text, source, message.body().len()))
+            }
+        }
+    }
+
+    /// Makes a task of a message; a uuid of our own goes before the message's.
     pub(crate) fn task(
         &mut self,
         message: TaskMessage,
@@ -78,17 +102,14 @@ impl Intake {
         trusted: bool,
         uuid: Option<String>,
     ) -> Arc<Task> {
-        let uuid = match (message.uuid(), uuid) {
-            (Some(uuid), _) => uuid.into(),
-            (None, Some(uuid)) => uuid.into_boxed_str(),
-            (None, None) => {
-                self.unnamed += 1;
-                format!("internal-{}", self.unnamed - 1).into_boxed_str()
-            }
+        let uuid = match (uuid, message.uuid()) {
+            (Some(uuid), _) => uuid.into_boxed_str(),
+            (None, Some(uuid)) => uuid.into(),
+            (None, None) => format!("internal-{}", self.received).into_boxed_str(),
         };
-        self.order += 1;
+        self.received += 1;
         let pool = self.route(message.task(), &source.channel);
-        Arc::new(Task { message, uuid, source, trusted, attempt: 1, pool, order: self.order })
+        Arc::new(Task { message, uuid, source, trusted, attempt: 1, pool, order: self.received })
     }
 
     fn route(&self, task: &str, channel: &str) -> PoolId {
@@ -133,6 +154,6 @@ impl Intake {
     }
 }
 
-fn refused(reason: &'static str, text: String, source: &Source, bytes: usize) -> Taken {
-    Taken::Refused(Event::Refused { reason, text, channel: Arc::clone(&source.channel), bytes })
+fn refused(reason: &'static str, text: String, source: &Source, bytes: usize) -> Event {
+    Event::Refused { reason, text, channel: Arc::clone(&source.channel), bytes }
 }

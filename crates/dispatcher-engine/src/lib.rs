@@ -25,7 +25,7 @@ pub use completion::Counters;
 pub use config::{Config, PoolConfig, Route, Schedule, TaskPolicy};
 pub use effect::{Effect, Settled};
 pub use engine::Engine;
-pub use event::{CancelReason, DropReason, Event, Rung};
+pub use event::{CancelReason, DropReason, Event, Rung, SpawnReason};
 pub use find::{Filter, Found, Place};
 pub use input::{Exit, Input};
 pub use task::{BrokerId, PoolId, Source, Task, WorkerId};

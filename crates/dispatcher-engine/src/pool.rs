@@ -3,217 +3,244 @@
 //! Holds the ready queue of its tasks. Knows no processes: a worker is a number and what it said.
 
 pub(crate) mod deadline;
+pub(crate) mod turn;
 pub(crate) mod worker;
 mod ahead;
+mod ladder;
 mod scale;
+mod usage;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use dispatcher_protocol::Done;
 
 use crate::config::PoolConfig;
-use crate::effect::Effect;
 use crate::event::{CancelReason, Event};
 use crate::input::Exit;
 use crate::queue::Queue;
 use crate::task::{PoolId, Task, WorkerId};
-use deadline::Deadlines;
-use worker::{Handed, Running, Worker, WorkerState};
-
-/// How long each rung of the ladder lasts.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Graces {
-    pub(crate) cancel: Duration,
-    pub(crate) terminate: Duration,
-    pub(crate) stop: Duration,
-}
-
-/// What every step of one turn needs: the time, and where to put what follows from it.
-#[derive(Debug)]
-pub(crate) struct Turn<'a> {
-    pub(crate) now: Instant,
-    pub(crate) out: &'a mut VecDeque<Effect>,
-    pub(crate) deadlines: &'a mut Deadlines,
-    pub(crate) graces: Graces,
-    pub(crate) verbose: bool,
-}
+use scale::Starts;
+use turn::Turn;
+use usage::Usage;
+use worker::{Life, Running, Standing, Worker};
 
 /// One pool.
 #[derive(Debug)]
 pub(crate) struct Pool {
     pub(crate) id: PoolId,
-    pub(crate) config: PoolConfig,
+    config: PoolConfig,
     pub(crate) queue: Queue,
     pub(crate) workers: BTreeMap<WorkerId, Worker>,
-    /// Workers with a free slot, the one idle longest first.
-    idle: BTreeSet<(u64, WorkerId)>,
-    /// Workers that could be handed tasks early.
-    thirsty: BTreeSet<WorkerId>,
-    uses: u64,
-    starts: scale::Starts,
+    /// Workers with a free slot; the first is next.
+    idle: BTreeSet<((usize, u64), WorkerId)>,
+    /// Workers that could be handed tasks early; the first is next.
+    thirsty: BTreeSet<(usize, WorkerId)>,
+    pub(crate) counts: Counts,
+    pub(crate) usage: Usage,
+    starts: Starts,
+}
+
+/// Sums over a pool's workers, kept so that no message costs a walk over all of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    /// Slots in which a task could begin at once.
+    pub(crate) free_slots: usize,
+    /// Workers that are not ready yet.
+    pub(crate) starting: usize,
+    /// Workers that take no more tasks.
+    pub(crate) leaving: usize,
+    /// Tasks that are running.
+    pub(crate) running: usize,
+    /// Tasks that workers hold unstarted.
+    pub(crate) ahead: usize,
 }
 
 /// What a worker's end leaves behind.
+#[derive(Debug)]
 pub(crate) struct Remains {
+    /// What it was running.
     pub(crate) lost: Vec<Running>,
-    /// Was told to go, or said that it goes.
-    pub(crate) expected: bool,
     /// Unstarted tasks that had been cancelled.
     pub(crate) cancelled: Vec<Arc<Task>>,
+    /// It was told to go, or said that it goes and went well.
+    pub(crate) expected: bool,
 }
 
 impl Pool {
     pub(crate) fn new(id: PoolId, config: PoolConfig) -> Self {
         Self {
             id,
+            usage: Usage::new(config.max_workers),
             config,
             queue: Queue::default(),
             workers: BTreeMap::new(),
             idle: BTreeSet::new(),
             thirsty: BTreeSet::new(),
-            uses: 0,
-            starts: scale::Starts::default(),
+            counts: Counts::default(),
+            starts: Starts::default(),
         }
     }
 
-    /// Puts a worker into the sets it belongs to. To be called after every change of it.
-    fn place(&mut self, id: WorkerId) {
-        let Some(worker) = self.workers.get(&id) else { return };
-        let idle = (worker.used, id);
-        if worker.is_idle() {
-            self.idle.insert(idle);
-        } else {
-            self.idle.remove(&idle);
-        }
-        if worker.is_thirsty() {
-            self.thirsty.insert(id);
-        } else {
-            self.thirsty.remove(&id);
-        }
+    /// Tasks that are running or ready.
+    pub(crate) fn active(&self) -> usize {
+        self.counts.running + self.counts.ahead + self.queue.len()
     }
 
-    /// Changes a worker and keeps the sets true.
-    pub(crate) fn with<T>(&mut self, id: WorkerId, change: impl FnOnce(&mut Worker) -> T) -> Option<T> {
+    /// Workers that take tasks, or will.
+    pub(crate) fn staying(&self) -> usize {
+        self.workers.len() - self.counts.leaving
+    }
+
+    /// Changes a worker and keeps the sets and counts true.
+    fn with<T>(&mut self, id: WorkerId, change: impl FnOnce(&mut Worker) -> T) -> Option<T> {
         let result = change(self.workers.get_mut(&id)?);
         self.place(id);
         Some(result)
     }
 
-    /// Gives ready tasks to workers: first to those that are free, then, early, to those that soon will be.
-    pub(crate) fn assign(&mut self, turn: &mut Turn<'_>) {
-        while !self.queue.is_empty() {
-            let Some(&(used, id)) = self.idle.first() else {
-                self.hand_out(turn);
-                return;
-            };
-            let Some(task) = self.queue.pop() else { return };
-            self.idle.remove(&(used, id));
-            self.uses += 1;
-            let stamp = self.uses;
-            self.with(id, |worker| {
-                worker.used = stamp;
-                worker.start(task, turn);
-            });
+    /// Puts a worker where it belongs now.
+    fn place(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let (old, new) = (worker.standing, worker.stand());
+        if old != new {
+            worker.standing = new;
+            self.replace(id, old, new);
         }
+    }
+
+    fn replace(&mut self, id: WorkerId, old: Standing, new: Standing) {
+        if old.idle != new.idle {
+            old.idle.map(|key| self.idle.remove(&(key, id)));
+            new.idle.map(|key| self.idle.insert((key, id)));
+        }
+        if old.thirsty != new.thirsty {
+            old.thirsty.map(|key| self.thirsty.remove(&(key, id)));
+            new.thirsty.map(|key| self.thirsty.insert((key, id)));
+        }
+        let counts = &mut self.counts;
+        counts.free_slots = counts.free_slots + new.free_slots - old.free_slots;
+        counts.starting = counts.starting + new.starting - old.starting;
+        counts.leaving = counts.leaving + new.leaving - old.leaving;
+        counts.running = counts.running + new.running - old.running;
+        counts.ahead = counts.ahead + new.ahead - old.ahead;
+    }
+
+    /// Gives ready tasks to workers: first to those that are free, then, early, to those that soon will be.
+    pub(crate) fn assign(&mut self, turn: &mut Turn) {
+        while let Some(&(_, id)) = self.idle.first() {
+            let Some(task) = self.queue.pop() else { return };
+            self.with(id, |worker| worker.start(task, turn));
+        }
+        self.hand_out(turn);
     }
 
     /// A worker's process exists.
     pub(crate) fn started(&mut self, id: WorkerId) {
-        self.with(id, |worker| {
-            if worker.state == WorkerState::Initialized {
-                worker.state = WorkerState::Starting;
-            }
-        });
+        self.with(id, Worker::started);
     }
 
     /// A worker says that it is ready. Said twice, the second time changes nothing.
-    pub(crate) fn ready(&mut self, id: WorkerId, slots: u16, ahead: u16, turn: &mut Turn<'_>) {
+    pub(crate) fn ready(&mut self, id: WorkerId, slots: u16, ahead: u16, turn: &mut Turn) {
         let limit = ahead.min(self.config.max_ahead);
-        let fresh = self.with(id, |worker| {
-            let fresh = matches!(worker.state, WorkerState::Initialized | WorkerState::Starting);
-            if fresh {
-                worker.state = WorkerState::Ready;
-                (worker.slots, worker.ahead_limit) = (slots.max(1), limit);
-            }
-            fresh
-        });
-        if fresh == Some(true) {
-            self.starts.succeeded();
-            turn.out.push_back(Effect::Event(Event::WorkerReady { worker: id, pool: self.id }));
+        if self.with(id, |worker| worker.ready(slots, limit, turn.now)) == Some(true) {
+            self.starts.over();
+            turn.tell(Event::WorkerReady { worker: id, pool: self.id });
         }
     }
 
-    /// A worker says that a task has ended.
-    pub(crate) fn finish(&mut self, id: WorkerId, done: &Done, turn: &mut Turn<'_>) -> Option<Running> {
-        self.with(id, |worker| {
-            let ended = worker.finish(&done.uuid, turn);
-            if done.is_stopping && worker.state == WorkerState::Ready {
+    /// A worker takes no more tasks: it says so, or it is gone and its exit follows. What it will never begin is
+    /// ready again; returns what of that was cancelled.
+    pub(crate) fn leaving(&mut self, id: WorkerId, unbegun: &[u64], turn: &mut Turn) -> Vec<Arc<Task>> {
+        let back = self.with(id, |worker| {
+            worker.leave(false, turn);
+            worker.give_back(unbegun, turn)
+        });
+        self.make_ready(back.unwrap_or_default())
+    }
+
+    /// A worker says that a task has ended. Nothing, when it does not have that task.
+    pub(crate) fn finish(&mut self, id: WorkerId, done: &Done, turn: &mut Turn) -> Option<Running> {
+        let demand = self.active();
+        let ended = self.with(id, |worker| {
+            let ended = worker.finish(&done.uuid, turn)?;
+            if done.is_stopping {
                 worker.leave(false, turn);
-                worker.recall(turn);
             }
-            ended
-        })?
+            worker.expect_end(turn);
+            Some(ended)
+        })??;
+        self.usage.released(demand, turn.now);
+        self.starts.worked();
+        Some(ended)
     }
 
     /// A worker is gone. What it had not begun is ready again; what it was running is lost.
-    pub(crate) fn exited(&mut self, id: WorkerId, exit: &Exit, turn: &mut Turn<'_>) -> Option<Remains> {
-        let mut worker = self.workers.remove(&id)?;
-        self.idle.remove(&(worker.used, id));
-        self.thirsty.remove(&id);
-        worker.clear_ladder(turn);
-        turn.deadlines.remove(worker.patience);
-        for running in &worker.running {
-            turn.deadlines.remove(running.timeout);
-        }
-        let expected = worker.state == WorkerState::Stopping;
-        if matches!(worker.state, WorkerState::Initialized | WorkerState::Starting) {
-            self.start_failed(id, exit, turn);
-        }
-        let (cancelled, back): (Vec<Handed>, Vec<Handed>) =
-            worker.ahead.into_iter().partition(|handed| handed.cancelled.is_some());
-        self.queue.put_back(back.into_iter().map(|handed| handed.task));
-        let cancelled = cancelled.into_iter().map(|handed| handed.task).collect();
-        Some(Remains { lost: worker.running, expected, cancelled })
+    pub(crate) fn exited(&mut self, id: WorkerId, exit: &Exit, turn: &mut Turn) -> Option<Remains> {
+        let worker = self.workers.remove(&id)?;
+        self.replace(id, worker.standing, Standing::default());
+        worker.forget_deadlines(turn);
+        let expected = match worker.life {
+            Life::Initialized | Life::Starting | Life::Ready { .. } => false,
+            Life::Leaving { told: false, .. } => *exit == Exit::Code(0),
+            Life::Leaving { told: true, .. } | Life::Terminated { .. } | Life::Killed { .. } => true,
+        };
+        self.note_start(&worker, exit, turn);
+        let cancelled = self.make_ready(worker.ahead.into());
+        Some(Remains { lost: worker.running, cancelled, expected })
     }
 
-    /// Cancels every running task that fits; returns those that were.
-    pub(crate) fn cancel_running(
-        &mut self,
-        fits: &dyn Fn(&Task) -> bool,
-        why: CancelReason,
-        turn: &mut Turn<'_>,
-    ) -> Vec<(WorkerId, Arc<Task>)> {
-        let mut found = Vec::new();
-        for id in self.workers.keys().copied().collect::<Vec<_>>() {
+    /// Cancels every task that fits and that a worker has.
+    pub(crate) fn cancel(&mut self, fits: &dyn Fn(&Task) -> bool, why: CancelReason, turn: &mut Turn) {
+        for id in self.worker_ids() {
             self.with(id, |worker| {
                 for place in 0..worker.running.len() {
                     if fits(&worker.running[place].task) {
-                        found.push((id, Arc::clone(&worker.running[place].task)));
                         worker.cancel(place, why, turn);
                     }
                 }
+                worker.cancel_held(fits, why, turn);
             });
         }
-        found
     }
 
-    /// Tasks that are running.
-    pub(crate) fn running_count(&self) -> usize {
-        self.workers.values().map(|worker| worker.running.len()).sum()
+    /// A running task's time is over.
+    pub(crate) fn timed_out(&mut self, id: WorkerId, seq: u64, turn: &mut Turn) {
+        self.with(id, |worker| worker.timed_out(seq, turn));
     }
 
-    /// Tasks that workers hold unstarted.
-    pub(crate) fn handed_count(&self) -> usize {
-        self.workers.values().map(|worker| worker.ahead.len()).sum()
+    /// A cancelled task's grace is over.
+    pub(crate) fn grace_over(&mut self, id: WorkerId, seq: u64, turn: &mut Turn) {
+        self.with(id, |worker| worker.grace_over(seq, turn));
     }
 
-    /// Tasks that could begin at once.
-    pub(crate) fn free_slots(&self) -> usize {
-        let free = |(_, id): &(u64, WorkerId)| {
-            self.workers.get(id).map_or(0, |worker| usize::from(worker.slots) - worker.running.len())
-        };
-        self.idle.iter().map(free).sum::<usize>().saturating_sub(self.queue.len())
+    /// The time of a worker's present step towards its end is over.
+    pub(crate) fn step(&mut self, id: WorkerId, turn: &mut Turn) {
+        self.with(id, |worker| worker.step(turn));
+    }
+
+    /// Time to look whether tasks wait behind a long one.
+    pub(crate) fn patience_over(&mut self, id: WorkerId, turn: &mut Turn) {
+        self.with(id, |worker| worker.patience_over(turn));
+    }
+
+    /// Asks every worker for the tasks that it has not begun.
+    pub(crate) fn recall(&mut self, turn: &mut Turn) {
+        for id in self.worker_ids() {
+            self.with(id, |worker| worker.recall(turn));
+        }
+    }
+
+    /// Tells a worker to leave if it has nothing to do.
+    pub(crate) fn dismiss(&mut self, id: WorkerId, turn: &mut Turn) {
+        self.with(id, |worker| {
+            if worker.running.is_empty() {
+                worker.leave(true, turn);
+            }
+        });
+    }
+
+    pub(crate) fn worker_ids(&self) -> Vec<WorkerId> {
+        self.workers.keys().copied().collect()
     }
 }

@@ -3,7 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use dispatcher_protocol::{Decoded, TaskMessage, decode};
+
 use crate::config::Schedule;
+
+/// The shortest interval between two runs: a schedule of nothing must not hold up the engine.
+const SHORTEST: Duration = Duration::from_millis(1);
 
 /// When each schedule is due next.
 #[derive(Debug)]
@@ -15,7 +20,10 @@ pub(crate) struct Schedules {
 
 impl Schedules {
     /// The first run of each comes one interval after the start.
-    pub(crate) fn new(list: Vec<Schedule>, now: Instant) -> Self {
+    pub(crate) fn new(mut list: Vec<Schedule>, now: Instant) -> Self {
+        for schedule in &mut list {
+            schedule.every = schedule.every.max(SHORTEST);
+        }
         let due = list.iter().enumerate().map(|(index, schedule)| (now + schedule.every, index)).collect();
         Self { list, due, produced: 0 }
     }
@@ -32,18 +40,23 @@ impl Schedules {
         self.list.len()
     }
 
-    /// The text of the next due task and its running number. Times missed (the machine slept) are not made up
-    /// for: one run, then the beat goes on.
-    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<(String, u64)> {
-        let (at, index) = *self.due.first()?;
-        if at > now {
-            return None;
+    /// The next due task and its uuid. Beats missed (the machine slept) are not made up for: one run, then the
+    /// beat goes on.
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<(TaskMessage, String)> {
+        loop {
+            let (at, index) = *self.due.first()?;
+            if at > now {
+                return None;
+            }
+            self.due.pop_first();
+            let schedule = &self.list[index];
+            self.due.insert((next_beat(at, schedule.every, now), index));
+            // It was read once before, when the configuration was; it reads the same again.
+            if let Ok(Decoded::Task(message)) = decode(schedule.message.body().to_owned()) {
+                self.produced += 1;
+                return Some((message, format!("sch-{}", self.produced)));
+            }
         }
-        self.due.pop_first();
-        let schedule = &self.list[index];
-        self.due.insert((next_beat(at, schedule.every, now), index));
-        self.produced += 1;
-        Some((schedule.message.body().to_owned(), self.produced - 1))
     }
 
     /// No more of them.
@@ -53,7 +66,7 @@ impl Schedules {
 }
 
 fn next_beat(at: Instant, every: Duration, now: Instant) -> Instant {
-    let missed = (now - at).as_nanos() / every.as_nanos().max(1);
+    let missed = (now - at).as_nanos() / every.as_nanos();
     let beats = u32::try_from(missed).unwrap_or(u32::MAX - 1) + 1;
     at + every.saturating_mul(beats)
 }

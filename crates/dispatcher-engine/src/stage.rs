@@ -33,7 +33,7 @@ pub(crate) trait Stage: std::fmt::Debug + Send {
         None
     }
     /// A task that this stage let pass has left the engine.
-    fn settle(&mut self, _task: &Task) {}
+    fn settle(&mut self, _task: &Arc<Task>) {}
     /// Those that wait, in order.
     fn waiting(&self) -> Vec<&Arc<Task>>;
     /// Takes out every waiting task that fits.

@@ -1,9 +1,11 @@
-//! The engine as seen from outside: workers and counts. Changes nothing.
+//! The engine as seen from outside: workers and counts. Decides nothing about a task.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::completion::Counters;
 use crate::engine::Engine;
+use crate::pool::Pool;
 use crate::pool::worker::Worker;
 use crate::task::WorkerId;
 
@@ -31,7 +33,7 @@ pub struct WorkerView {
 pub struct PoolView {
     /// The number that the next worker gets.
     pub next_worker: u32,
-    /// Workers that exist.
+    /// Workers that take tasks or will; those on their way out are not counted.
     pub workers: usize,
     /// Tasks that are running.
     pub running: usize,
@@ -51,23 +53,24 @@ impl Engine {
         workers
     }
 
-    pub(crate) fn worker_ids(&self) -> Vec<WorkerId> {
-        self.pools.iter().flat_map(|pool| pool.workers.keys().copied()).collect()
-    }
-
     /// What has been counted since the start.
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
 
+    /// Counts a control request that came by another way than a broker: from a running task, say.
+    pub fn count_control(&mut self) {
+        self.counters.control += 1;
+    }
+
     /// Tasks that are running.
     pub fn running_count(&self) -> usize {
-        self.pools.iter().map(crate::pool::Pool::running_count).sum()
+        self.pools.iter().map(|pool| pool.counts.running).sum()
     }
 
     /// Tasks that are ready and have not begun.
     pub fn queued_count(&self) -> usize {
-        self.pools.iter().map(|pool| pool.queue.len() + pool.handed_count()).sum()
+        self.pools.iter().map(|pool| pool.queue.len() + pool.counts.ahead).sum()
     }
 
     /// Tasks that wait in the stage with this label: `delayed` or `blocked`.
@@ -77,13 +80,28 @@ impl Engine {
 
     /// Counts over all pools.
     pub fn pool_view(&self) -> PoolView {
-        let running = self.running_count();
         PoolView {
             next_worker: self.next_worker,
-            workers: self.pools.iter().map(|pool| pool.workers.len()).sum(),
-            running,
-            active: running + self.queued_count(),
+            workers: self.pools.iter().map(Pool::staying).sum(),
+            running: self.running_count(),
+            active: self.pools.iter().map(Pool::active).sum(),
         }
+    }
+
+    /// By level of demand (tasks running or ready at a time), rising: how long ago it was last released by the end of
+    /// a task. Levels more than two above the maximum number of workers are not kept.
+    pub fn usage(&self, now: Instant) -> Vec<(usize, Duration)> {
+        let mut released = BTreeMap::new();
+        for (level, at) in self.pools.iter().flat_map(|pool| pool.usage.released_levels()) {
+            let latest = released.entry(level).or_insert(at);
+            *latest = at.max(*latest);
+        }
+        released.into_iter().map(|(level, at)| (level, now.saturating_duration_since(at))).collect()
+    }
+
+    /// Whether the stop has begun.
+    pub fn is_stopping(&self) -> bool {
+        self.phase.is_stopping()
     }
 
     /// How many tasks the schedules have started.
@@ -106,22 +124,22 @@ impl Engine {
         self.intake.gate(name).map_err(|(_, text)| text)
     }
 
-    /// Whether every ordinary start and end of a task is told.
+    /// Whether events are wanted for what is ordinary too: a task accepted, held, started, ended well.
     pub fn set_verbose(&mut self, verbose: bool) {
-        self.verbose = verbose;
+        self.turn.verbose = verbose;
     }
 }
 
 fn view(worker: &Worker, now: Instant) -> WorkerView {
     WorkerView {
         id: worker.id,
-        state: worker.state,
+        state: worker.state(),
         finished: worker.finished,
         current: worker
             .running
             .first()
             .map(|running| (running.task.message.task().to_owned(), running.task.uuid.to_string())),
-        cancelling: worker.running.iter().any(|running| running.cancelled.is_some()),
-        age: now - worker.created,
+        cancelling: worker.is_cancelling(),
+        age: now.saturating_duration_since(worker.created),
     }
 }

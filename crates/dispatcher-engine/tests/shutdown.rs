@@ -132,3 +132,93 @@ fn tasks_handed_out_early_are_taken_back_and_abandoned() {
     assert_eq!(script.settled.len(), 3);
     assert_eq!(script.engine.counters().abandoned, 1);
 }
+
+#[test]
+fn a_task_cut_off_by_the_stop_is_lost_to_its_broker_and_one_that_ends_is_not() {
+    for (outcome, settled) in [(Outcome::Cancelled, Settled::Lost), (Outcome::Success, Settled::Acknowledged)]
+    {
+        let mut script = Script::new(workers(1, 1));
+        let handle = script.submit("a", "");
+        script.handle(Input::Hurry);
+        script.done_as(0, outcome);
+        assert_eq!(script.settled, [(handle, settled)]);
+    }
+}
+
+#[test]
+fn what_turns_out_to_have_begun_after_the_grace_is_cancelled_too() {
+    let mut script = Script::cold(Config { shutdown_grace: Duration::ZERO, ..workers(1, 1) });
+    script.ready(0, 8);
+    script.submit("warm", "");
+    script.done(0);
+    script.submit("busy", "");
+    script.submit("a", "");
+    script.handle(Input::Stop);
+    // The worker was faster than the take-back.
+    script.handle(Input::TakenBack { worker: WorkerId(0), seqs: Vec::new() });
+    script.done(0);
+    assert!(script.asked_for(|effect| matches!(effect, Effect::Cancel { uuid, .. } if &**uuid == "a")));
+}
+
+#[test]
+fn a_worker_that_dies_during_the_stop_is_not_replaced_and_does_not_hold_it_up() {
+    let mut script = Script::new(workers(2, 2));
+    script.submit("a", "");
+    script.submit("b", "");
+    script.handle(Input::Stop);
+    script.exits(0, Exit::Signal(11));
+    script.done(1);
+    script.exits(1, Exit::Code(0));
+    assert!(script.finished && script.alive.is_empty());
+}
+
+#[test]
+fn a_starting_worker_that_says_ready_after_the_stop_gets_nothing_and_is_ended() {
+    let mut script = Script::cold(workers(1, 1));
+    script.handle(Input::Stop);
+    script.ready(0, 0);
+    script.after(Duration::from_secs(3 + 3));
+    assert!(script.asked_for(|effect| matches!(effect, Effect::Kill { .. })));
+}
+
+#[test]
+fn a_hurry_without_a_stop_is_both() {
+    let mut script = Script::new(workers(1, 1));
+    script.submit("a", "");
+    script.submit("b", "");
+    script.handle(Input::Hurry);
+    assert!(script.asked_for(|effect| matches!(effect, Effect::Cancel { .. })));
+    assert_eq!(script.engine.counters().abandoned, 1);
+}
+
+#[test]
+fn after_quiet_nothing_begins_and_running_tasks_run_on() {
+    let mut script = Script::cold(workers(1, 1));
+    script.ready(0, 8);
+    script.submit("warm", "");
+    script.done(0);
+    for uuid in ["busy", "ahead"] {
+        script.submit(uuid, "");
+    }
+    script.handle(Input::Quiet);
+    script.take_back(0);
+    let late = script.submit("late", "");
+    script.forget();
+    script.done(0);
+    script.after(Duration::from_secs(60));
+    assert!(script.asked.iter().all(|effect| matches!(effect, Effect::Settle { .. })));
+    assert_eq!(script.engine.queued_count(), 1);
+    assert!(script.settled.contains(&(late, Settled::Released)));
+    script.handle(Input::Stop);
+    assert_eq!(script.engine.counters().abandoned, 2);
+}
+
+#[test]
+fn the_beginning_of_the_stop_says_how_much_is_running_and_how_much_is_abandoned() {
+    let mut script = Script::new(workers(1, 1));
+    for uuid in ["a", "b", "c"] {
+        script.submit(uuid, "");
+    }
+    script.handle(Input::Stop);
+    assert!(script.said(|event| matches!(event, Event::Stopping { running: 1, abandoned: 2 })));
+}

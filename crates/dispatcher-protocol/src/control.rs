@@ -1,4 +1,8 @@
 //! Control requests, and the text of their replies.
+//!
+//! Says nothing about which commands there are. A request comes out of `message`, a reply goes to a broker.
+
+use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
@@ -11,7 +15,7 @@ pub struct ControlRequest {
     pub command: String,
     /// `control_data`; empty when absent.
     pub data: Map<String, Value>,
-    /// The channel for the reply; none when none is wanted.
+    /// The channel for the reply; none when none is wanted. Never empty.
     pub reply_to: Option<String>,
 }
 
@@ -43,7 +47,21 @@ fn write_value(value: &Value, out: &mut String) {
             }
             out.push('}');
         }
+        Value::Number(number) if number.is_f64() => write_float(number.as_f64().unwrap_or_default(), out),
         other => out.push_str(&other.to_string()),
+    }
+}
+
+/// As Python's `repr`: a point in every plain number, a sign and two digits in every exponent.
+fn write_float(float: f64, out: &mut String) {
+    let text = format!("{float:?}");
+    match text.split_once('e') {
+        None => out.push_str(&text),
+        Some((number, exponent)) => {
+            let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));
+            // Writing to a String cannot fail.
+            let _ = write!(out, "{number}e{sign}{digits:0>2}");
+        }
     }
 }
 
@@ -55,5 +73,23 @@ mod tests {
     fn a_reply_looks_as_python_writes_it() {
         let value: Value = serde_json::from_str(r#"{"b":[1,2.5,null],"a":"ü😀\n"}"#).unwrap();
         assert_eq!(to_ascii_json(&value), r#"{"b": [1, 2.5, null], "a": "\u00fc\ud83d\ude00\n"}"#);
+    }
+
+    #[test]
+    fn floats_are_written_as_python_writes_them() {
+        for (float, text) in [
+            (0.0, "0.0"),
+            (-0.0, "-0.0"),
+            (1.0, "1.0"),
+            (0.1, "0.1"),
+            (1e15, "1000000000000000.0"),
+            (1e16, "1e+16"),
+            (1.5e300, "1.5e+300"),
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+            (1_700_000_000.123, "1700000000.123"),
+        ] {
+            assert_eq!(to_ascii_json(&Value::from(float)), text);
+        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Never holds any of the message's text: what cannot be read may be a secret.
 
-use std::fmt;
+use thiserror::Error;
 
 /// The kinds of refusal. `label()` is stable: dashboards count by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,6 +34,8 @@ pub enum Reason {
     TooDeep,
     /// More keys than [`crate::MAX_KEYS`].
     TooManyKeys,
+    /// An integer of more digits than [`crate::MAX_DIGITS`], which Python would refuse to read.
+    LongNumber,
     /// Longer than [`crate::MAX_MESSAGE`].
     TooLong,
 }
@@ -55,6 +57,7 @@ impl Reason {
             Self::BadChunk => "bad_chunk",
             Self::TooDeep => "too_deep",
             Self::TooManyKeys => "too_many_keys",
+            Self::LongNumber => "long_number",
             Self::TooLong => "too_long",
         }
     }
@@ -64,25 +67,30 @@ impl Reason {
             Self::BadJson => "not valid JSON",
             Self::NotAnObject => "the message must be a JSON object or a bare task name",
             Self::NoTask => "the message names no task; give it the key \"task\"",
-            Self::BadTask => "\"task\" must be a text of 1 to 255 bytes such as \"package.module.function\"",
-            Self::BadArgs => "\"args\" must be a list; leave it out when there are none",
+            Self::BadTask => {
+                "\"task\" must be a text of 1 to 8,000 bytes such as \"package.module.function\""
+            }
+            Self::BadArgs => "\"args\" must be a list or an object; leave it out when there are none",
             Self::BadKwargs => "\"kwargs\" must be an object; leave it out when there are none",
             Self::BadUuid => "\"uuid\" must be a text of at most 255 bytes without control characters",
             Self::BadTimeout => "\"timeout\" must be a number of seconds between 0 and 31,536,000 (a year)",
             Self::BadDelay => "\"delay\" must be a number of seconds between 0 and 31,536,000 (a year)",
             Self::BadControl => {
-                "a control request needs \"control\" and \"reply_to\" as texts, \"control_data\" as an object, and no delay"
+                "a control request has \"control\" as a text, \"reply_to\" as a text or none, \"control_data\" as an object of \
+                 strict JSON with numbers of at most 64 bits or none, and no \"delay\""
             }
             Self::BadChunk => "a piece of a long message has fields that make no sense",
             Self::TooDeep => "nested deeper than 64 levels",
             Self::TooManyKeys => "more than 10,000 keys",
+            Self::LongNumber => "an integer of more than 4,300 digits; send it as text",
             Self::TooLong => "longer than 1 MiB",
         }
     }
 }
 
 /// A message that is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("{} (at byte {offset})", reason.sentence())]
 pub struct DecodeError {
     /// What is wrong.
     pub reason: Reason,
@@ -95,11 +103,3 @@ impl DecodeError {
         Self { reason, offset }
     }
 }
-
-impl fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (at byte {})", self.reason.sentence(), self.offset)
-    }
-}
-
-impl std::error::Error for DecodeError {}

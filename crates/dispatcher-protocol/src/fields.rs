@@ -1,17 +1,21 @@
 //! The top-level keys of a message: where each stands, and whether it makes sense.
+//!
+//! Builds nothing but what a refusal or a route needs. Between `json`, which finds the keys, and `message`.
+
+use std::borrow::Cow;
 
 use crate::chunk::ChunkPart;
 use crate::control::ControlRequest;
 use crate::error::{DecodeError, Reason};
-use crate::json::{Kind, Scanner, Value};
+use crate::json::{Kind, Limits, Value, each_field};
 use crate::message::{MAX_SECONDS, OnDuplicate, Span, Unescaped};
-use crate::text;
+use crate::value;
 
-/// The longest uuid, in bytes.
+/// The longest uuid or message id, in bytes.
 const MAX_UUID: usize = 255;
 
-/// The longest text that may stand as a task; dotted names are shorter still.
-const MAX_TASK_TEXT: usize = 8000;
+/// The longest text that may stand as a task, in bytes; dotted names are shorter still.
+pub(crate) const MAX_TASK_TEXT: usize = 8000;
 
 /// Where the keys that routing needs stand. Of equal keys the last counts, as for Python.
 #[derive(Debug, Default)]
@@ -20,43 +24,41 @@ pub(crate) struct Fields {
     uuid: Option<Value>,
     args: Option<Value>,
     kwargs: Option<Value>,
-    pub(crate) timeout: Option<Value>,
-    pub(crate) delay: Option<Value>,
+    timeout: Option<Value>,
+    delay: Option<Value>,
     on_duplicate: Option<Value>,
-    pub(crate) control: Option<Value>,
+    control: Option<Value>,
     control_data: Option<Value>,
     reply_to: Option<Value>,
-    pub(crate) chunk_marker: bool,
+    chunk_version: Option<Value>,
     message_id: Option<Value>,
     index: Option<Value>,
     total: Option<Value>,
     payload: Option<Value>,
 }
 
-/// Walks over the object that begins here; the whole text must be this object.
-pub(crate) fn read_fields(body: &str, scanner: &mut Scanner<'_>) -> Result<Fields, DecodeError> {
-    let mut fields = Fields::default();
-    scanner.expect(b'{')?;
-    scanner.skip_blanks();
-    if !scanner.take(b'}') {
-        loop {
-            let key = scanner.key()?;
-            let value = scanner.value()?;
-            fields.put(&text::unescape(&body[key.start..key.end]), value, body);
-            scanner.skip_blanks();
-            if !scanner.take(b',') {
-                break;
-            }
-        }
-        scanner.expect(b'}')?;
-    }
-    scanner.finish()?;
-    Ok(fields)
+/// What a message is, by its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Task,
+    Control,
+    Chunk,
 }
 
 impl Fields {
-    fn put(&mut self, key: &[u8], value: Value, body: &str) {
-        let slot = match key {
+    /// The keys of a text that must be one object.
+    pub(crate) fn read(body: &str) -> Result<Self, DecodeError> {
+        let mut fields = Self::default();
+        each_field(body, Limits::MESSAGE, |key, value| {
+            if let Some(slot) = fields.slot(key) {
+                *slot = Some(value);
+            }
+        })?;
+        Ok(fields)
+    }
+
+    fn slot(&mut self, key: &[u8]) -> Option<&mut Option<Value>> {
+        Some(match key {
             b"task" => &mut self.task,
             b"uuid" => &mut self.uuid,
             b"args" => &mut self.args,
@@ -67,41 +69,47 @@ impl Fields {
             b"control" => &mut self.control,
             b"control_data" => &mut self.control_data,
             b"reply_to" => &mut self.reply_to,
+            b"__dispatcherd_chunk__" => &mut self.chunk_version,
             b"message_id" => &mut self.message_id,
             b"index" => &mut self.index,
             b"total" => &mut self.total,
             b"payload" => &mut self.payload,
-            b"__dispatcherd_chunk__" => {
-                self.chunk_marker = &body[value.start..value.end] == "\"v1\"";
-                return;
+            _ => return None,
+        })
+    }
+
+    /// A piece of a version that nobody knows is refused, unless the object is something else all the same.
+    pub(crate) fn shape(&self, body: &str) -> Result<Shape, DecodeError> {
+        match self.chunk_version {
+            Some(version) if text_of(version, body).is_some_and(|version| version == "v1") => {
+                Ok(Shape::Chunk)
             }
-            _ => return,
-        };
-        *slot = Some(value);
-    }
-
-    pub(crate) fn task_name(&self, body: &str, unescaped: &mut Unescaped) -> Result<Span, DecodeError> {
-        let Some(value) = self.task else { return Err(DecodeError::at(Reason::NoTask, 0)) };
-        let (span, owned) = name(value, body, MAX_TASK_TEXT, Reason::BadTask)?;
-        unescaped.task = owned;
-        if span.start == span.end && unescaped.task.is_none() {
-            return Err(DecodeError::at(Reason::BadTask, value.start));
+            Some(version) if self.task.is_none() && self.control.is_none() => {
+                Err(DecodeError::at(Reason::BadChunk, version.start))
+            }
+            _ if self.control.is_some() => Ok(Shape::Control),
+            _ => Ok(Shape::Task),
         }
-        Ok(span)
     }
 
+    pub(crate) fn task(&self, body: &str, unescaped: &mut Unescaped) -> Result<Span, DecodeError> {
+        let Some(value) = self.task else { return Err(DecodeError::at(Reason::NoTask, 0)) };
+        let name = text_of(value, body).filter(|name| !name.is_empty() && name.len() <= MAX_TASK_TEXT);
+        place(value, name, Reason::BadTask, &mut unescaped.task)
+    }
+
+    /// An empty uuid is as good as none.
     pub(crate) fn uuid(&self, body: &str, unescaped: &mut Unescaped) -> Result<Span, DecodeError> {
         let Some(value) = present(self.uuid) else { return Ok(Span::default()) };
-        let (span, owned) = name(value, body, MAX_UUID, Reason::BadUuid)?;
-        if owned.as_deref().is_some_and(|uuid| uuid.chars().any(char::is_control)) {
-            return Err(DecodeError::at(Reason::BadUuid, value.start));
-        }
-        unescaped.uuid = owned;
-        Ok(span)
+        let printable = |uuid: &str| {
+            uuid.bytes().all(|byte| matches!(byte, b' '..=b'~')) || !uuid.contains(char::is_control)
+        };
+        let fits = |uuid: &Cow<'_, str>| uuid.len() <= MAX_UUID && printable(uuid);
+        place(value, text_of(value, body).filter(fits), Reason::BadUuid, &mut unescaped.uuid)
     }
 
+    /// A list; or an object, whose keys Python passes when it unpacks it as positional arguments.
     pub(crate) fn args(&self) -> Result<Span, DecodeError> {
-        // A list; or an object, whose keys Python passes when it is unpacked as positional arguments.
         container(self.args, &[Kind::List, Kind::Object], Reason::BadArgs)
     }
 
@@ -109,60 +117,63 @@ impl Fields {
         container(self.kwargs, &[Kind::Object], Reason::BadKwargs)
     }
 
-    /// Microseconds; 0 for an absent value, for null and for 0 itself.
-    pub(crate) fn seconds(body: &str, value: Option<Value>, reason: Reason) -> Result<u64, DecodeError> {
-        let Some(value) = present(value) else { return Ok(0) };
-        let seconds = match value.kind {
-            Kind::Number => body[value.start..value.end].parse().unwrap_or(f64::NAN),
-            _ => f64::NAN,
-        };
-        if (0.0..=MAX_SECONDS).contains(&seconds) {
-            Ok((seconds * 1e6).ceil() as u64)
-        } else {
-            Err(DecodeError::at(reason, value.start))
-        }
+    pub(crate) fn timeout(&self, body: &str) -> Result<u64, DecodeError> {
+        microseconds(self.timeout, body, Reason::BadTimeout)
+    }
+
+    pub(crate) fn delay(&self, body: &str) -> Result<u64, DecodeError> {
+        microseconds(self.delay, body, Reason::BadDelay)
     }
 
     /// The rule, and whether the message asks for one that nobody knows.
     pub(crate) fn on_duplicate(&self, body: &str) -> (OnDuplicate, bool) {
         let Some(value) = present(self.on_duplicate) else { return (OnDuplicate::Parallel, false) };
-        match &body[value.start..value.end] {
-            "\"parallel\"" => (OnDuplicate::Parallel, false),
-            "\"discard\"" => (OnDuplicate::Discard, false),
-            "\"serial\"" => (OnDuplicate::Serial, false),
-            "\"queue_one\"" => (OnDuplicate::QueueOne, false),
+        match text_of(value, body).as_deref() {
+            Some("parallel") => (OnDuplicate::Parallel, false),
+            Some("discard") => (OnDuplicate::Discard, false),
+            Some("serial") => (OnDuplicate::Serial, false),
+            Some("queue_one") => (OnDuplicate::QueueOne, false),
             _ => (OnDuplicate::Parallel, true),
         }
     }
 
     pub(crate) fn control_request(&self, body: &str) -> Result<ControlRequest, DecodeError> {
         let bad = |value: Value| DecodeError::at(Reason::BadControl, value.start);
-        if let Some(delay) = present(self.delay) {
-            return Err(bad(delay));
+        if self.delay(body)? > 0 {
+            return Err(self.delay.map_or(DecodeError::at(Reason::BadControl, 0), bad));
         }
-        let text_of = |value: Value| text_of(value, body).ok_or_else(|| bad(value));
-        let Some(control) = self.control else { return Err(DecodeError::at(Reason::BadControl, 0)) };
+        let text = |value: Value| text_of(value, body).map(Cow::into_owned).ok_or_else(|| bad(value));
         let data = match present(self.control_data) {
             None => serde_json::Map::new(),
-            Some(value) => serde_json::from_str(&body[value.start..value.end]).map_err(|_| bad(value))?,
+            Some(value) if value.kind == Kind::Object => {
+                value::object(value.of(body)).exact().ok_or_else(|| bad(value))?
+            }
+            Some(value) => return Err(bad(value)),
         };
-        let reply_to = present(self.reply_to).map(text_of).transpose()?;
-        Ok(ControlRequest { command: text_of(control)?, data, reply_to })
+        let command = self.control.map(text).transpose()?.unwrap_or_default();
+        let reply_to = present(self.reply_to).map(text).transpose()?.filter(|channel| !channel.is_empty());
+        Ok(ControlRequest { command, data, reply_to })
     }
 
     pub(crate) fn chunk(&self, body: &str) -> Result<ChunkPart, DecodeError> {
-        let missing = DecodeError::at(Reason::BadChunk, 0);
-        let text_of = |value: Option<Value>| value.and_then(|value| text_of(value, body)).ok_or(missing);
-        let number_of = |value: Option<Value>| {
-            value.and_then(|value| body[value.start..value.end].parse::<u32>().ok()).ok_or(missing)
+        let bad =
+            |value: Option<Value>| DecodeError::at(Reason::BadChunk, value.map_or(0, |value| value.start));
+        let text = |value: Option<Value>| {
+            value.and_then(|value| text_of(value, body)).map(Cow::into_owned).ok_or_else(|| bad(value))
+        };
+        let number = |value: Option<Value>| {
+            value.and_then(|value| value.of(body).parse::<u32>().ok()).ok_or_else(|| bad(value))
         };
         let part = ChunkPart {
-            message_id: text_of(self.message_id)?,
-            index: number_of(self.index)?,
-            total: number_of(self.total)?,
-            payload: text_of(self.payload)?,
+            message_id: text(self.message_id)?,
+            index: number(self.index)?,
+            total: number(self.total)?,
+            payload: text(self.payload)?,
         };
-        if part.index < part.total && part.message_id.len() <= MAX_UUID { Ok(part) } else { Err(missing) }
+        if part.total == 0 {
+            return Err(bad(self.total));
+        }
+        if part.message_id.len() > MAX_UUID { Err(bad(self.message_id)) } else { Ok(part) }
     }
 }
 
@@ -179,29 +190,35 @@ fn container(value: Option<Value>, kinds: &[Kind], reason: Reason) -> Result<Spa
     }
 }
 
-/// A text of limited length: its place in the body, or its own copy when it is written with escapes.
-fn name(
-    value: Value,
-    body: &str,
-    limit: usize,
-    reason: Reason,
-) -> Result<(Span, Option<Box<str>>), DecodeError> {
-    let bad = DecodeError::at(reason, value.start);
-    if value.kind != Kind::Text || value.end - value.start - 2 > limit {
-        return Err(bad);
+/// Seconds as microseconds, rounded up; 0 for an absent value, for null and for 0 itself.
+fn microseconds(value: Option<Value>, body: &str, reason: Reason) -> Result<u64, DecodeError> {
+    let Some(value) = present(value) else { return Ok(0) };
+    let seconds = match value.kind {
+        Kind::Integer | Kind::Float => value.of(body).parse().unwrap_or(f64::NAN),
+        _ => f64::NAN,
+    };
+    if (0.0..=MAX_SECONDS).contains(&seconds) {
+        Ok((seconds * 1e6).ceil() as u64)
+    } else {
+        Err(DecodeError::at(reason, value.start))
     }
-    let span = Span::new(value.start + 1, value.end - 1);
-    let literal = &body[value.start..value.end];
-    if !literal.contains('\\') {
-        return Ok((span, None));
-    }
-    let unescaped = text::text(literal).ok_or(bad)?;
-    Ok((span, Some(unescaped.into_owned().into_boxed_str())))
 }
 
-fn text_of(value: Value, body: &str) -> Option<String> {
-    if value.kind != Kind::Text {
-        return None;
+/// The place of a text in the body; a copy is kept when it is written with escapes.
+fn place(
+    value: Value,
+    text: Option<Cow<'_, str>>,
+    reason: Reason,
+    copy: &mut Option<Box<str>>,
+) -> Result<Span, DecodeError> {
+    match text {
+        None => return Err(DecodeError::at(reason, value.start)),
+        Some(Cow::Borrowed(_)) => {}
+        Some(Cow::Owned(text)) => *copy = Some(text.into_boxed_str()),
     }
-    text::text(&body[value.start..value.end]).map(std::borrow::Cow::into_owned)
+    Ok(Span::new(value.start + 1, value.end - 1))
+}
+
+fn text_of(value: Value, body: &str) -> Option<Cow<'_, str>> {
+    if value.kind == Kind::Text { value.text(body) } else { None }
 }

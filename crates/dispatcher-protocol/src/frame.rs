@@ -1,10 +1,14 @@
 //! The frames between the service and a worker: one JSON object a line.
 //!
-//! What a worker writes is read as hostile: strict JSON, one result a task is checked elsewhere, a line longer
-//! than the limit or half a line at the end is an error that ends that worker and nothing else. The reader
-//! never holds more than the limit.
+//! What a worker writes is read as hostile: a frame of a known kind that makes no sense, a line longer than the
+//! limit or half a line at the end is an error that ends that worker and nothing else. Here are the kinds of
+//! frames and their writers; `reader` cuts the stream, `parse` reads one line.
 
-use serde::Deserialize;
+mod parse;
+mod reader;
+
+pub use reader::FrameReader;
+
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -18,8 +22,7 @@ pub const MAX_FRAME: usize = 16 * 1024 * 1024;
 pub const WORKER_PROTOCOL: u32 = 1;
 
 /// How a task ended, as its worker says.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It returned.
     Success,
@@ -32,63 +35,44 @@ pub enum Outcome {
 }
 
 /// What went wrong in a task. Never its arguments.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TaskError {
     /// The error's type.
-    #[serde(default, rename = "type")]
     pub kind: String,
     /// Its text.
-    #[serde(default)]
     pub message: String,
     /// The last frames of its traceback.
-    #[serde(default)]
     pub trace: Vec<String>,
 }
 
 /// The end of one task.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Done {
     /// The task.
     pub uuid: String,
     /// How it ended.
     pub outcome: Outcome,
     /// Why, when not well.
-    #[serde(default)]
     pub error: Option<TaskError>,
     /// Seconds since the epoch.
-    #[serde(default)]
     pub time_started: f64,
     /// Seconds since the epoch.
-    #[serde(default)]
     pub time_finish: f64,
     /// The worker leaves after this task.
-    #[serde(default)]
     pub is_stopping: bool,
 }
 
 /// A worker can be given tasks.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ready {
     /// The protocol's version.
-    #[serde(default = "one")]
     pub protocol: u32,
     /// How many tasks it runs at once.
-    #[serde(default = "one_slot")]
     pub slots: u16,
     /// How many more it holds unstarted.
-    #[serde(default)]
     pub ahead: u16,
     /// The tasks it knows by name.
-    #[serde(default)]
     pub tasks: Vec<String>,
-}
-
-fn one() -> u32 {
-    1
-}
-
-fn one_slot() -> u16 {
-    1
 }
 
 /// What a worker says.
@@ -118,30 +102,6 @@ pub enum WorkerFrame {
     Unknown(String),
 }
 
-/// The wire's own shape of [`WorkerFrame`].
-#[derive(Deserialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-enum Wire {
-    Ready(Ready),
-    Started {
-        uuid: String,
-    },
-    Done(Done),
-    Control {
-        id: u64,
-        command: String,
-        #[serde(default)]
-        control_data: Option<Map<String, Value>>,
-    },
-    Shutdown,
-}
-
-/// Only the kind, for frames that [`Wire`] does not know.
-#[derive(Deserialize)]
-struct Kind {
-    event: String,
-}
-
 /// Why a worker's channel is of no more use.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum FrameError {
@@ -163,92 +123,6 @@ pub enum FrameError {
         /// How much of it came.
         bytes: usize,
     },
-}
-
-/// Cuts a stream into frames.
-#[derive(Debug)]
-pub struct FrameReader {
-    buffer: Vec<u8>,
-    /// Where the next line begins.
-    start: usize,
-    /// Up to where there is no line end.
-    searched: usize,
-    limit: usize,
-}
-
-impl FrameReader {
-    /// `limit`: the longest line taken, in bytes.
-    pub fn new(limit: usize) -> Self {
-        Self { buffer: Vec::new(), start: 0, searched: 0, limit }
-    }
-
-    /// Where to put what is read next; has room for `wanted` more bytes.
-    pub fn space(&mut self, wanted: usize) -> &mut Vec<u8> {
-        if self.start > 0 {
-            self.buffer.drain(..self.start);
-            self.searched -= self.start;
-            self.start = 0;
-        }
-        self.buffer.reserve(wanted);
-        &mut self.buffer
-    }
-
-    /// The next whole frame; none until more bytes come.
-    pub fn next_frame(&mut self) -> Result<Option<WorkerFrame>, FrameError> {
-        loop {
-            let Some(length) = self.buffer[self.searched..].iter().position(|byte| *byte == b'\n') else {
-                self.searched = self.buffer.len();
-                let pending = self.searched - self.start;
-                return if pending > self.limit {
-                    Err(FrameError::TooLong { limit: self.limit })
-                } else {
-                    Ok(None)
-                };
-            };
-            let end = self.searched + length;
-            let line = &self.buffer[self.start..end];
-            if line.len() > self.limit {
-                return Err(FrameError::TooLong { limit: self.limit });
-            }
-            let frame = if line.trim_ascii().is_empty() { None } else { Some(read(line)?) };
-            self.start = end + 1;
-            self.searched = self.start;
-            if frame.is_some() {
-                return Ok(frame);
-            }
-        }
-    }
-
-    /// The channel has ended: nothing may be left.
-    pub fn finish(&self) -> Result<(), FrameError> {
-        match self.buffer.len() - self.start {
-            0 => Ok(()),
-            bytes => Err(FrameError::HalfFrame { bytes }),
-        }
-    }
-}
-
-fn read(line: &[u8]) -> Result<WorkerFrame, FrameError> {
-    match serde_json::from_slice(line) {
-        Ok(Wire::Ready(ready)) => Ok(WorkerFrame::Ready(ready)),
-        Ok(Wire::Started { uuid }) => Ok(WorkerFrame::Started { uuid }),
-        Ok(Wire::Done(done)) => Ok(WorkerFrame::Done(done)),
-        Ok(Wire::Control { id, command, control_data }) => {
-            Ok(WorkerFrame::Control { id, command, data: control_data.unwrap_or_default() })
-        }
-        Ok(Wire::Shutdown) => Ok(WorkerFrame::Shutdown),
-        Err(error) => match serde_json::from_slice(line) {
-            Ok(Kind { event }) if !known(&event) => Ok(WorkerFrame::Unknown(event)),
-            _ => {
-                let reason = format!("{:?} error at byte {}", error.classify(), error.column());
-                Err(FrameError::Unreadable { reason })
-            }
-        },
-    }
-}
-
-fn known(event: &str) -> bool {
-    matches!(event, "ready" | "started" | "done" | "control" | "shutdown")
 }
 
 /// What a run frame says beside its message.

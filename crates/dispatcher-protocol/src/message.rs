@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::chunk::ChunkPart;
 use crate::control::ControlRequest;
 use crate::error::{DecodeError, Reason};
-use crate::fields::{Fields, read_fields};
-use crate::json::Scanner;
+use crate::fields::{Fields, MAX_TASK_TEXT, Shape};
+use crate::json::{self, Limits};
 use crate::same;
 use crate::text;
 
@@ -18,6 +18,9 @@ pub const MAX_MESSAGE: usize = 1024 * 1024;
 
 /// The longest delay or timeout, in seconds: a year.
 pub const MAX_SECONDS: f64 = 31_536_000.0;
+
+/// What JSON takes for blanks.
+const BLANKS: [char; 4] = [' ', '\t', '\n', '\r'];
 
 /// What a payload says.
 #[derive(Debug)]
@@ -87,65 +90,69 @@ pub struct TaskMessage {
 }
 
 /// Reads a payload as it came from a broker.
-pub fn decode(mut payload: String) -> Result<Decoded, DecodeError> {
+///
+/// Text that does not begin like a JSON object, list or string and is no JSON is taken, whole and untrimmed, for
+/// the name of a task.
+pub fn decode(payload: String) -> Result<Decoded, DecodeError> {
     if payload.len() > MAX_MESSAGE {
         return Err(DecodeError::at(Reason::TooLong, MAX_MESSAGE));
     }
-    let mut scanner = Scanner::new(&payload);
-    scanner.skip_blanks();
-    match scanner.peek() {
-        Some(b'{') => {}
-        Some(b'[' | b'"') => return scanner.fail(Reason::NotAnObject),
-        _ => return bare_name(&payload),
+    let skipped = payload.len() - payload.trim_start_matches(BLANKS).len();
+    let body = payload.trim_matches(BLANKS);
+    if !body.starts_with('{') {
+        return no_object(&payload, body);
     }
-    let fields = read_fields(&payload, &mut scanner)?;
-    if fields.chunk_marker {
-        return fields.chunk(&payload).map(Decoded::Chunk);
-    }
-    if fields.control.is_some() {
-        return fields.control_request(&payload).map(Decoded::Control);
-    }
-    if payload.contains(['\n', '\r']) {
-        // Only blanks between values can be raw line ends; frames are lines, so they become spaces.
-        payload = payload.replace(['\n', '\r'], " ");
-    }
-    TaskMessage::from_fields(payload, &fields).map(Decoded::Task)
+    // Blanks around the object are rare, and cost a copy.
+    let body = if body.len() == payload.len() { payload } else { body.to_owned() };
+    object(body).map_err(|error| DecodeError::at(error.reason, error.offset + skipped))
 }
 
-/// Text that is no JSON is the name of a task.
-fn bare_name(payload: &str) -> Result<Decoded, DecodeError> {
-    let mut scanner = Scanner::new(payload);
-    if scanner.value().and_then(|_| scanner.finish()).is_ok() {
-        return Err(DecodeError::at(Reason::NotAnObject, 0));
+fn object(body: String) -> Result<Decoded, DecodeError> {
+    let fields = Fields::read(&body)?;
+    match fields.shape(&body)? {
+        Shape::Chunk => fields.chunk(&body).map(Decoded::Chunk),
+        Shape::Control => fields.control_request(&body).map(Decoded::Control),
+        Shape::Task => TaskMessage::new(body, &fields).map(Decoded::Task),
     }
-    TaskMessage::from_name(payload).map(Decoded::Task)
+}
+
+/// JSON that is no object is refused, text that is no JSON may be the name of a task.
+fn no_object(payload: &str, body: &str) -> Result<Decoded, DecodeError> {
+    match json::check(payload, Limits::MESSAGE) {
+        Ok(_) => Err(DecodeError::at(Reason::NotAnObject, 0)),
+        Err(error) if error.reason != Reason::BadJson || body.starts_with(['[', '"']) => Err(error),
+        Err(_) => TaskMessage::from_name(payload).map(Decoded::Task),
+    }
 }
 
 impl TaskMessage {
     /// The message that a bare task name stands for.
     pub fn from_name(task: &str) -> Result<Self, DecodeError> {
-        if task.is_empty() {
+        if task.is_empty() || task.len() > MAX_TASK_TEXT {
             return Err(DecodeError::at(Reason::BadTask, 0));
         }
         let mut body = String::with_capacity(task.len() + 12);
         body.push_str("{\"task\": ");
         text::write(task, &mut body);
         body.push('}');
-        match decode(body)? {
-            Decoded::Task(message) => Ok(message),
-            _ => Err(DecodeError::at(Reason::BadTask, 0)),
-        }
+        let fields = Fields::read(&body)?;
+        Self::new(body, &fields)
     }
 
-    fn from_fields(body: String, fields: &Fields) -> Result<Self, DecodeError> {
+    fn new(mut body: String, fields: &Fields) -> Result<Self, DecodeError> {
         let mut unescaped = Unescaped::default();
-        let task = fields.task_name(&body, &mut unescaped)?;
+        let task = fields.task(&body, &mut unescaped)?;
         let uuid = fields.uuid(&body, &mut unescaped)?;
         let args = fields.args()?;
         let kwargs = fields.kwargs()?;
-        let timeout = Fields::seconds(&body, fields.timeout, Reason::BadTimeout)?;
-        let delay = Fields::seconds(&body, fields.delay, Reason::BadDelay)?;
+        let timeout = fields.timeout(&body)?;
+        let delay = fields.delay(&body)?;
         let (on_duplicate, unknown_on_duplicate) = fields.on_duplicate(&body);
+        let has = |byte| body.as_bytes().contains(&byte);
+        if has(b'\n') || has(b'\r') {
+            // Only blanks between values can be raw line ends; frames are lines, so they become spaces.
+            body = body.replace(['\n', '\r'], " ");
+        }
         let mut message = Self {
             body: body.into_boxed_str(),
             task,
@@ -228,18 +235,21 @@ impl TaskMessage {
             && equal(self.kwargs(), other.kwargs())
     }
 
-    /// Appends the body with `uuid` and `channel` put last: of equal keys the last counts, for every reader.
+    /// Appends the body with `uuid` and `channel` put last: of equal keys the last counts, for every reader. The
+    /// message's own uuid is not written twice; an empty channel is none, and left out.
     pub fn write_with(&self, uuid: &str, channel: &str, out: &mut Vec<u8>) {
-        let open = self.body.trim_end().strip_suffix('}').unwrap_or("{").trim_end();
-        out.extend_from_slice(open.as_bytes());
         let mut added = String::with_capacity(uuid.len() + channel.len() + 32);
         if self.uuid() != Some(uuid) {
             added.push_str(", \"uuid\": ");
             text::write(uuid, &mut added);
         }
-        added.push_str(", \"channel\": ");
-        text::write(channel, &mut added);
+        if !channel.is_empty() {
+            added.push_str(", \"channel\": ");
+            text::write(channel, &mut added);
+        }
         added.push('}');
+        // The body is one object with at least the key "task" in it, so a comma fits before its last byte.
+        out.extend_from_slice(&self.body.as_bytes()[..self.body.len() - 1]);
         out.extend_from_slice(added.as_bytes());
     }
 }

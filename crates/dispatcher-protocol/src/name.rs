@@ -1,34 +1,23 @@
 //! What a task may be called. Says nothing about what may run: that is the engine's policy, and the worker's.
 
-use std::fmt;
+use thiserror::Error;
 
 /// The longest name, in bytes.
 pub const MAX_NAME: usize = 255;
 
 /// Why a text is no task name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum NameError {
     /// Longer than [`MAX_NAME`].
+    #[error("a task name has at most 255 bytes")]
     TooLong,
     /// Fewer than two parts.
+    #[error("a task name has a module and a function, such as \"package.module.function\"")]
     NoModule,
     /// A part that is no identifier.
+    #[error("each part of a task name is an identifier: letters, digits and _, no digit first")]
     BadPart,
 }
-
-impl fmt::Display for NameError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TooLong => "a task name has at most 255 bytes",
-            Self::NoModule => "a task name has a module and a function, such as \"package.module.function\"",
-            Self::BadPart => {
-                "each part of a task name is an identifier: letters, digits and _, no digit first"
-            }
-        })
-    }
-}
-
-impl std::error::Error for NameError {}
 
 /// Checks that a name is a dotted path of identifiers.
 pub fn check_name(name: &str) -> Result<(), NameError> {

@@ -10,8 +10,10 @@ use crate::task::{PoolId, WorkerId};
 pub(crate) enum Due {
     /// A running task's timeout; the number is its ticket.
     Timeout(WorkerId, u64),
-    /// The next rung for this worker.
-    Ladder(WorkerId),
+    /// A cancelled task has not given way in time.
+    CancelGrace(WorkerId, u64),
+    /// The next step towards this worker's end.
+    Step(WorkerId),
     /// Look whether tasks wait behind a long one.
     Patience(WorkerId),
     /// Try to start workers again.
@@ -23,7 +25,7 @@ pub(crate) enum Due {
 /// A deadline's place in the set, to take it out again.
 pub(crate) type Key = (Instant, u64);
 
-/// All deadlines.
+/// All deadlines. Each is taken out when its cause has gone, so the set holds what is really to come.
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {
     set: BTreeMap<Key, Due>,

@@ -1,16 +1,19 @@
-//! One worker: its state, what it runs, what it holds unstarted, and the ladder that ends it.
+//! One worker: its life, what it runs, and what it holds unstarted.
+//!
+//! What a worker says is believed only about tasks that it was given. The steps towards its end are in
+//! `pool/ladder.rs`, tasks handed out early in `pool/ahead.rs`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Turn;
 use super::deadline::{Due, Key};
+use super::turn::Turn;
 use crate::effect::Effect;
-use crate::event::{CancelReason, Event, Rung};
+use crate::event::{CancelReason, Event};
 use crate::task::{Task, WorkerId};
 
-/// A worker whose last task took less than this may be handed tasks early.
+/// A task that is over sooner than this is quick: its worker may be handed the next ones early.
 const QUICK: Duration = Duration::from_millis(2);
 
 /// What a worker is doing, in the words of the `workers` reply.
@@ -22,7 +25,7 @@ pub enum WorkerState {
     Starting,
     /// It can be given tasks.
     Ready,
-    /// It was told to go, or says that it goes.
+    /// It takes no more tasks: it was told to go, says that it goes, or was signalled.
     Stopping,
 }
 
@@ -38,14 +41,49 @@ impl WorkerState {
     }
 }
 
+/// A worker's life. It only moves forward; each move is one method with a full match.
+#[derive(Debug)]
+pub(super) enum Life {
+    /// Its process was asked for.
+    Initialized,
+    /// Its process exists.
+    Starting,
+    /// It can be given tasks.
+    Ready {
+        /// Since when.
+        since: Instant,
+    },
+    /// It will end by itself once it is idle.
+    Leaving {
+        /// It was told to, and did not decide for itself.
+        told: bool,
+        /// When it is signalled; none while it is still busy.
+        due: Option<Key>,
+    },
+    /// It got SIGTERM.
+    Terminated {
+        /// When it gets SIGKILL.
+        due: Key,
+    },
+    /// It got SIGKILL.
+    Killed {
+        /// When it gets another one.
+        due: Key,
+    },
+}
+
 /// A task that its worker has begun, as far as the engine can know.
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) task: Arc<Task>,
+    /// Its ticket.
     pub(crate) seq: u64,
     pub(crate) since: Instant,
-    pub(crate) timeout: Option<Key>,
+    pub(super) timeout: Option<Key>,
+    /// Why it was asked to give way, if it was; a control request goes before all else.
     pub(crate) cancelled: Option<CancelReason>,
+    /// When its worker is signalled, after a cancel.
+    pub(super) grace: Option<Key>,
 }
 
 /// A task that its worker holds unstarted.
@@ -53,220 +91,187 @@ pub(crate) struct Running {
 pub(crate) struct Handed {
     pub(crate) task: Arc<Task>,
     pub(crate) seq: u64,
-    pub(crate) cancelled: Option<CancelReason>,
+    pub(super) cancelled: Option<CancelReason>,
 }
 
-/// How far a worker has been driven.
-#[derive(Debug)]
-pub(crate) struct Ladder {
-    pub(crate) rung: Rung,
-    pub(crate) why: CancelReason,
-    key: Key,
+/// Where a worker stands in its pool's sets and counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// It can begin a task now. The worker with the fewest tasks is next, of those the one idle longest.
+    pub(super) idle: Option<(usize, u64)>,
+    /// It can be handed a task early. The worker that holds the fewest is next.
+    pub(super) thirsty: Option<usize>,
+    pub(super) free_slots: usize,
+    pub(super) starting: usize,
+    pub(super) leaving: usize,
+    pub(super) running: usize,
+    pub(super) ahead: usize,
 }
 
 /// One worker.
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) id: WorkerId,
-    pub(crate) state: WorkerState,
-    pub(crate) slots: u16,
+    pub(super) life: Life,
+    slots: u16,
     /// How many tasks it may hold unstarted.
-    pub(crate) ahead_limit: u16,
+    pub(super) ahead_limit: u16,
     pub(crate) running: Vec<Running>,
     pub(crate) ahead: VecDeque<Handed>,
-    next_seq: u64,
+    /// The last ticket; 0 before the first task.
+    last_seq: u64,
     pub(crate) finished: u64,
-    /// Rises with every use in the pool, so that the one idle longest has the smallest.
+    /// The stamp of its last use; the one idle longest has the smallest.
     pub(crate) used: u64,
     pub(crate) created: Instant,
     /// Its last task was over at once.
-    pub(crate) quick: bool,
+    pub(super) quick: bool,
+    /// It is being filled up; once full, it is left alone until half is used up.
+    pub(super) filling: bool,
     /// A take-back was asked for and is not answered.
-    pub(crate) recalling: bool,
-    pub(crate) patience: Option<Key>,
-    pub(crate) ladder: Option<Ladder>,
+    pub(super) recalling: bool,
+    /// When to look whether tasks wait behind a long one.
+    pub(super) patience: Option<Key>,
+    pub(super) standing: Standing,
 }
 
 impl Worker {
-    pub(crate) fn new(id: WorkerId, now: Instant) -> Self {
+    pub(super) fn new(id: WorkerId, turn: &mut Turn) -> Self {
         Self {
             id,
-            state: WorkerState::Initialized,
+            life: Life::Initialized,
             slots: 1,
             ahead_limit: 0,
             running: Vec::new(),
             ahead: VecDeque::new(),
-            next_seq: 1,
+            last_seq: 0,
             finished: 0,
-            used: 0,
-            created: now,
+            used: turn.stamp(),
+            created: turn.now,
             quick: false,
+            filling: true,
             recalling: false,
             patience: None,
-            ladder: None,
+            standing: Standing::default(),
         }
     }
 
-    /// It could begin a task now.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.state == WorkerState::Ready
-            && self.ahead.is_empty()
-            && self.running.len() < usize::from(self.slots)
+    pub(crate) fn state(&self) -> WorkerState {
+        match self.life {
+            Life::Initialized => WorkerState::Initialized,
+            Life::Starting => WorkerState::Starting,
+            Life::Ready { .. } => WorkerState::Ready,
+            Life::Leaving { .. } | Life::Terminated { .. } | Life::Killed { .. } => WorkerState::Stopping,
+        }
     }
 
-    /// It could be handed tasks early: all its slots are busy with short tasks and it holds few.
-    pub(crate) fn is_thirsty(&self) -> bool {
-        self.state == WorkerState::Ready
-            && self.quick
-            && !self.recalling
-            && self.ladder.is_none()
-            && self.ahead.len() * 2 <= usize::from(self.ahead_limit)
-            && self.ahead_limit > 0
-            && self.running.len() >= usize::from(self.slots)
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(self.life, Life::Ready { .. })
     }
 
-    fn take_seq(&mut self) -> u64 {
-        let seq = self.next_seq;
-        self.next_seq += 1;
-        seq
+    /// One of its tasks was asked to give way and has not ended.
+    pub(crate) fn is_cancelling(&self) -> bool {
+        self.running.iter().any(|running| running.cancelled.is_some())
+    }
+
+    /// It was given a task at some time.
+    pub(super) fn was_used(&self) -> bool {
+        self.last_seq > 0
+    }
+
+    /// When the task began that has been running longest.
+    pub(super) fn busy_since(&self) -> Option<Instant> {
+        self.running.iter().map(|running| running.since).min()
+    }
+
+    pub(super) fn stand(&self) -> Standing {
+        let (slots, running, ahead) = (usize::from(self.slots), self.running.len(), self.ahead.len());
+        // A task that ignores its cancel costs the whole worker, so others are kept away from it.
+        let takes = self.is_ready() && !self.is_cancelling();
+        let idle = takes && ahead == 0 && running < slots;
+        let state = self.state();
+        Standing {
+            idle: idle.then_some((running, self.used)),
+            thirsty: (takes && running >= slots && self.wants_more()).then_some(ahead),
+            free_slots: if idle { slots - running } else { 0 },
+            starting: usize::from(matches!(state, WorkerState::Initialized | WorkerState::Starting)),
+            leaving: usize::from(state == WorkerState::Stopping),
+            running,
+            ahead,
+        }
+    }
+
+    /// Its process exists.
+    pub(super) fn started(&mut self) {
+        match self.life {
+            Life::Initialized => self.life = Life::Starting,
+            Life::Starting
+            | Life::Ready { .. }
+            | Life::Leaving { .. }
+            | Life::Terminated { .. }
+            | Life::Killed { .. } => {}
+        }
+    }
+
+    /// It says that it is ready; false when that is no news, or comes too late.
+    pub(super) fn ready(&mut self, slots: u16, ahead_limit: u16, now: Instant) -> bool {
+        match self.life {
+            Life::Initialized | Life::Starting => {
+                self.life = Life::Ready { since: now };
+                self.slots = slots.max(1);
+                self.ahead_limit = ahead_limit;
+                true
+            }
+            Life::Ready { .. } | Life::Leaving { .. } | Life::Terminated { .. } | Life::Killed { .. } => {
+                false
+            }
+        }
+    }
+
+    /// Sends it a task, and gives the ticket.
+    pub(super) fn send(&mut self, task: &Arc<Task>, turn: &mut Turn) -> u64 {
+        self.last_seq += 1;
+        turn.ask(Effect::Run { worker: self.id, seq: self.last_seq, task: Arc::clone(task) });
+        self.last_seq
     }
 
     /// Gives it a task to begin at once.
-    pub(crate) fn start(&mut self, task: Arc<Task>, turn: &mut Turn<'_>) {
-        let seq = self.take_seq();
-        turn.out.push_back(Effect::Run { worker: self.id, seq, task: Arc::clone(&task) });
+    pub(super) fn start(&mut self, task: Arc<Task>, turn: &mut Turn) {
+        let seq = self.send(&task, turn);
         self.begin(Handed { task, seq, cancelled: None }, turn);
     }
 
-    /// Gives it a task to hold until it is free.
-    pub(crate) fn hand_out(&mut self, task: Arc<Task>, turn: &mut Turn<'_>) {
-        let seq = self.take_seq();
-        turn.out.push_back(Effect::Run { worker: self.id, seq, task: Arc::clone(&task) });
-        self.ahead.push_back(Handed { task, seq, cancelled: None });
-    }
-
     /// A task counts as begun: its timeout runs.
-    fn begin(&mut self, handed: Handed, turn: &mut Turn<'_>) {
+    pub(super) fn begin(&mut self, handed: Handed, turn: &mut Turn) {
         let Handed { task, seq, cancelled } = handed;
         let timeout = task.message.timeout();
         let timeout = timeout.map(|limit| turn.deadlines.add(turn.now + limit, Due::Timeout(self.id, seq)));
-        if turn.verbose {
-            turn.out.push_back(Effect::Event(Event::Started { task: Arc::clone(&task), worker: self.id }));
-        }
-        self.running.push(Running { task, seq, since: turn.now, timeout, cancelled: None });
+        turn.tell_verbose(|| Event::Started { task: Arc::clone(&task), worker: self.id });
+        self.running.push(Running { task, seq, since: turn.now, timeout, cancelled: None, grace: None });
         if let Some(why) = cancelled {
             self.cancel(self.running.len() - 1, why, turn);
         }
     }
 
     /// Ends the record of a running task; the next one that it holds counts as begun.
-    pub(crate) fn finish(&mut self, uuid: &str, turn: &mut Turn<'_>) -> Option<Running> {
+    pub(super) fn finish(&mut self, uuid: &str, turn: &mut Turn) -> Option<Running> {
         let place = self.running.iter().position(|running| &*running.task.uuid == uuid)?;
         let ended = self.running.remove(place);
         turn.deadlines.remove(ended.timeout);
+        turn.deadlines.remove(ended.grace);
         self.finished += 1;
+        self.used = turn.stamp();
         self.quick = turn.now - ended.since < QUICK;
-        self.calm(turn);
-        if let Some(next) = self.ahead.pop_front() {
-            self.begin(next, turn);
-        }
+        self.begin_next(turn);
         Some(ended)
     }
 
-    /// Steps off the ladder when nothing is left to cancel and its process was not signalled to end.
-    fn calm(&mut self, turn: &mut Turn<'_>) {
-        let done = self.running.iter().all(|running| running.cancelled.is_none());
-        if done && self.state == WorkerState::Ready {
-            self.clear_ladder(turn);
-        }
-    }
-
-    pub(crate) fn clear_ladder(&mut self, turn: &mut Turn<'_>) {
-        turn.deadlines.remove(self.ladder.take().map(|ladder| ladder.key));
-    }
-
-    /// Asks a running task to give way, and sets the time for harder means.
-    pub(crate) fn cancel(&mut self, place: usize, why: CancelReason, turn: &mut Turn<'_>) {
-        let running = &mut self.running[place];
-        if running.cancelled.is_some() {
-            return;
-        }
-        running.cancelled = Some(why);
-        let task = Arc::clone(&running.task);
-        turn.out.push_back(Effect::Cancel { worker: self.id, uuid: task.uuid.clone() });
-        let event = Event::Ladder { task: Some(task), worker: self.id, rung: Rung::Cancel, why };
-        turn.out.push_back(Effect::Event(event));
-        self.arm(Rung::Cancel, why, turn.graces.cancel, turn);
-    }
-
-    /// Tells it to leave when idle, and sets the time for harder means.
-    pub(crate) fn leave(&mut self, told: bool, turn: &mut Turn<'_>) {
-        if self.state == WorkerState::Stopping {
-            return;
-        }
-        self.state = WorkerState::Stopping;
-        if told {
-            turn.out.push_back(Effect::StopWorker { worker: self.id });
-        }
-        self.arm(Rung::Cancel, CancelReason::Shutdown, turn.graces.stop, turn);
-    }
-
-    /// Begins the ladder, unless it is begun.
-    fn arm(&mut self, rung: Rung, why: CancelReason, grace: Duration, turn: &mut Turn<'_>) {
-        if self.ladder.is_none() {
-            let key = turn.deadlines.add(turn.now + grace, Due::Ladder(self.id));
-            self.ladder = Some(Ladder { rung, why, key });
-        }
-    }
-
-    /// The grace of the present rung is over.
-    pub(crate) fn climb(&mut self, turn: &mut Turn<'_>) {
-        let Some(Ladder { rung, why, .. }) = self.ladder.take() else { return };
-        let next = if rung == Rung::Cancel { Rung::Terminate } else { Rung::Kill };
-        self.state = WorkerState::Stopping;
-        let (worker, task) = (self.id, self.running.first().map(|running| Arc::clone(&running.task)));
-        turn.out.push_back(match next {
-            Rung::Terminate => Effect::Terminate { worker },
-            Rung::Cancel | Rung::Kill => Effect::Kill { worker },
-        });
-        turn.out.push_back(Effect::Event(Event::Ladder { task, worker, rung: next, why }));
-        self.arm(next, why, turn.graces.terminate, turn);
-    }
-
-    /// Asks for the tasks that it has not begun.
-    pub(crate) fn recall(&mut self, turn: &mut Turn<'_>) {
-        if !self.recalling && !self.ahead.is_empty() {
-            self.recalling = true;
-            turn.out.push_back(Effect::TakeBack { worker: self.id });
-        }
-    }
-
-    /// Takes out the tasks with these tickets: it will never begin them. A task that counted as begun since the
-    /// take-back was asked for may be among them.
-    pub(crate) fn taken_back(&mut self, seqs: &[u64], turn: &mut Turn<'_>) -> Vec<Handed> {
-        self.recalling = false;
-        self.quick = false;
-        let mut back = Vec::new();
-        for running in self.running.extract_if(.., |running| seqs.contains(&running.seq)) {
-            turn.deadlines.remove(running.timeout);
-            back.push(Handed { task: running.task, seq: running.seq, cancelled: running.cancelled });
-        }
-        self.ahead.retain(|handed| {
-            !seqs.contains(&handed.seq) || {
-                back.push(Handed {
-                    task: Arc::clone(&handed.task),
-                    seq: handed.seq,
-                    cancelled: handed.cancelled,
-                });
-                false
-            }
-        });
-        self.calm(turn);
-        // What is left was begun: the first of it runs now if a slot is free.
+    /// Free slots go to the tasks it holds: it begins them without being told.
+    pub(super) fn begin_next(&mut self, turn: &mut Turn) {
         while self.running.len() < usize::from(self.slots) {
             let Some(next) = self.ahead.pop_front() else { break };
             self.begin(next, turn);
         }
-        back
+        self.filling |= self.ahead.len() * 2 <= usize::from(self.ahead_limit);
     }
 }

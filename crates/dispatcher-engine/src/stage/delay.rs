@@ -11,7 +11,6 @@ use crate::task::Task;
 #[derive(Debug, Default)]
 pub(crate) struct Delay {
     waiting: BTreeMap<(Instant, u64), Arc<Task>>,
-    arrivals: u64,
 }
 
 impl Stage for Delay {
@@ -21,8 +20,7 @@ impl Stage for Delay {
 
     fn enter(&mut self, task: Arc<Task>, now: Instant) -> Verdict {
         let Some(delay) = task.message.delay() else { return Verdict::Pass(task) };
-        self.arrivals += 1;
-        self.waiting.insert((now + delay, self.arrivals), task);
+        self.waiting.insert((now + delay, task.order), task);
         Verdict::Hold
     }
 
@@ -40,8 +38,15 @@ impl Stage for Delay {
     }
 
     fn remove(&mut self, fits: &dyn Fn(&Task) -> bool) -> Vec<Arc<Task>> {
-        let gone: Vec<_> = self.waiting.iter().filter(|(_, task)| fits(task)).map(|(key, _)| *key).collect();
-        gone.iter().filter_map(|key| self.waiting.remove(key)).collect()
+        let mut removed = Vec::new();
+        self.waiting.retain(|_, task| {
+            let goes = fits(task);
+            if goes {
+                removed.push(Arc::clone(task));
+            }
+            !goes
+        });
+        removed
     }
 
     fn len(&self) -> usize {

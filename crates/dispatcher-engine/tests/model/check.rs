@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use dispatcher_engine::{Exit, Filter, Place};
 
-use crate::world::{Life, Rule, Step, World};
+use crate::actors::{Life, Rule, Step};
+use crate::world::World;
 
 /// How long a task may run while others wait behind it.
 const PATIENCE: Duration = Duration::from_millis(2);

@@ -1,17 +1,19 @@
 //! Random histories: whatever happens, in whatever order, what must never be never is.
 //!
-//! `world.rs` plays brokers, tenders and workers (honest, slow and hostile ones) against an engine; `check.rs` states
-//! the invariants and looks at them after every single step.
+//! `actors.rs` names what takes part, `world.rs` plays brokers, tenders and workers (honest, slow and hostile ones)
+//! against an engine; `check.rs` states the invariants and looks at them after every single step.
 
+mod actors;
 mod check;
-mod observe;
 mod world;
 
 use std::time::Duration;
 
 use dispatcher_engine::{Config, PoolConfig, Route, TaskPolicy};
 use proptest::prelude::*;
-use world::{Rule, Step, Work, World};
+
+use actors::{Rule, Step, Work};
+use world::World;
 
 /// One or two pools, small, so that everything collides.
 fn config() -> impl Strategy<Value = Config> {
@@ -56,7 +58,8 @@ fn step() -> impl Strategy<Value = Step> {
         }),
         5 => worker.clone().prop_map(Step::TakeTickets),
         5 => worker.clone().prop_map(Step::Answer),
-        2 => (worker.clone(), any::<u8>()).prop_map(|(w, how)| Step::Exit { w, how }),
+        2 => (worker.clone(), any::<bool>(), any::<u8>()).prop_map(|(w, announced, how)| Step::Exit { w, announced, how }),
+        1 => worker.clone().prop_map(Step::SaysItLeaves),
         4 => (worker, any::<u8>()).prop_map(|(w, which)| Step::Hostile { w, which }),
         2 => any::<u8>().prop_map(Step::Cancel),
         1 => any::<u8>().prop_map(Step::OtherPayload),

@@ -1,111 +1,17 @@
 //! Brokers, tenders and workers as the engine may meet them.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dispatcher_engine::{BrokerId, Config, Engine, Exit, Filter, Input, Settled, Source, WorkerId};
-use dispatcher_protocol::{Done, Outcome};
+use dispatcher_engine::{
+    BrokerId, CancelReason, Config, DropReason, Effect, Engine, Event, Exit, Filter, Input, Rung, Settled,
+    Source, Task, WorkerId,
+};
+use dispatcher_protocol::Outcome;
 
-/// What a message asks for when an equal task is here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rule {
-    Parallel,
-    Discard,
-    Serial,
-    QueueOne,
-}
-
-/// A message to publish. Messages of the same kind ask for the same work.
-#[derive(Clone, Debug)]
-pub(crate) struct Work {
-    pub(crate) kind: u8,
-    pub(crate) rule: Rule,
-    pub(crate) delay: Duration,
-    pub(crate) timeout: Duration,
-    /// With the uuid of the message before it.
-    pub(crate) old_uuid: bool,
-}
-
-/// One thing that happens. Workers are meant by their place among those that are there.
-#[derive(Clone, Debug)]
-pub(crate) enum Step {
-    Deliver(Work),
-    OtherPayload(u8),
-    Ready { w: usize, slots: u16, ahead: u16 },
-    Claim(usize),
-    Finish { w: usize, how: u8, leaves: bool },
-    TakeTickets(usize),
-    Answer(usize),
-    Exit { w: usize, how: u8 },
-    Hostile { w: usize, which: u8 },
-    Cancel(u8),
-    Wait(Duration),
-    Quiet,
-    Stop,
-    Hurry,
-}
-
-/// A task as its publisher and its worker know it.
-#[derive(Debug)]
-pub(crate) struct Known {
-    pub(crate) work: Work,
-    pub(crate) uuid: String,
-    pub(crate) settled: Option<Settled>,
-    /// How often a worker has really begun it.
-    pub(crate) begun: u32,
-    /// When it counted as begun.
-    pub(crate) since: Option<Instant>,
-    pub(crate) cancelled: Option<Instant>,
-    /// A control request has cancelled it.
-    pub(crate) doomed: bool,
-    /// When it may be ready.
-    pub(crate) due: Instant,
-    /// Its ticket came back from a worker that was gone.
-    pub(crate) surely_unbegun: bool,
-}
-
-/// Whether a worker takes tasks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Life {
-    #[default]
-    Starting,
-    Ready,
-    Leaving,
-}
-
-/// A worker as it really is.
-#[derive(Debug, Default)]
-pub(crate) struct Sim {
-    pub(crate) pool: usize,
-    pub(crate) life: Life,
-    pub(crate) slots: usize,
-    pub(crate) ahead: usize,
-    /// Frames that it has got and not begun: ticket and handle.
-    pub(crate) frames: VecDeque<(u64, u64)>,
-    /// Whose each ticket is.
-    pub(crate) owners: BTreeMap<u64, u64>,
-    /// Tickets in its pipe.
-    pub(crate) tickets: BTreeSet<u64>,
-    /// What it has begun.
-    pub(crate) begun: Vec<u64>,
-    /// A take-back was asked for; then, what the tender took.
-    pub(crate) asked_back: bool,
-    pub(crate) taken: Option<Vec<u64>>,
-    /// Handles that the engine counts as this worker's.
-    pub(crate) has: BTreeSet<u64>,
-    pub(crate) terminated: Option<Instant>,
-    pub(crate) killed: bool,
-}
-
-impl Sim {
-    /// Tasks with these tickets are not its own any more.
-    fn forget(&mut self, seqs: &[u64]) -> Vec<u64> {
-        let gone: Vec<u64> = seqs.iter().filter_map(|seq| self.owners.get(seq)).copied().collect();
-        self.has.retain(|handle| !gone.contains(handle));
-        gone
-    }
-}
+use crate::actors::{Known, Life, Sim, Step, Work, done};
+use crate::check::Places;
 
 pub(crate) struct World {
     pub(crate) engine: Engine,
@@ -121,13 +27,13 @@ pub(crate) struct World {
     /// By pool: until when failed starts hold the next ones up.
     pub(crate) backoff: BTreeMap<usize, Instant>,
     /// What was active and blocked before this step.
-    pub(crate) before: crate::check::Places,
+    pub(crate) before: Places,
     /// Tasks dropped as duplicates in this step.
     pub(crate) discarded: BTreeSet<u64>,
     /// The task that came in this step.
     pub(crate) arrived: Option<u64>,
     handles: u64,
-    pub(crate) dead: BTreeMap<WorkerId, usize>,
+    dead: BTreeMap<WorkerId, usize>,
 }
 
 #[expect(clippy::disallowed_methods, reason = "a model needs some instant to begin with")]
@@ -150,7 +56,7 @@ impl World {
             hurry_at: None,
             shutdown_grace,
             backoff: BTreeMap::new(),
-            before: crate::check::Places::default(),
+            before: Places::default(),
             discarded: BTreeSet::new(),
             arrived: None,
             handles: 0,
@@ -182,7 +88,11 @@ impl World {
                 }
             }
             Step::Answer(w) => self.answer(w),
-            Step::Exit { w, how } => {
+            Step::SaysItLeaves(w) => self.leaves(w),
+            Step::Exit { w, announced, how } => {
+                if announced {
+                    self.leaves(w);
+                }
                 let exit = [Exit::Code(0), Exit::Code(1), Exit::Signal(9), Exit::Protocol("x".to_owned())];
                 if let Some((worker, _)) = self.pick(w) {
                     self.exit(worker, exit[usize::from(how) % 4].clone());
@@ -239,19 +149,7 @@ impl World {
         let source = self.source();
         let handle = source.handle;
         let uuid = format!("u{}", if work.old_uuid { handle.saturating_sub(1) } else { handle });
-        let rule = match work.rule {
-            Rule::Parallel => "parallel",
-            Rule::Discard => "discard",
-            Rule::Serial => "serial",
-            Rule::QueueOne => "queue_one",
-        };
-        let module = if work.kind.is_multiple_of(2) { "some" } else { "other" };
-        let payload = format!(
-            r#"{{"task": "{module}.task", "args": [{}], "uuid": "{uuid}", "on_duplicate": "{rule}", "delay": {}, "timeout": {}}}"#,
-            work.kind,
-            work.delay.as_secs_f64(),
-            work.timeout.as_secs_f64(),
-        );
+        let payload = work.payload(&uuid);
         let due = self.now + work.delay;
         let known = Known {
             work,
@@ -335,6 +233,19 @@ impl World {
         self.handle(Input::TakenBack { worker, seqs });
     }
 
+    /// The worker says that it leaves, or its tender sees that it is gone.
+    fn leaves(&mut self, w: usize) {
+        let Some((worker, sim)) = self.pick(w) else { return };
+        sim.life = Life::Leaving;
+        let unbegun: Vec<u64> = std::mem::take(&mut sim.tickets).into_iter().collect();
+        for handle in sim.forget(&unbegun) {
+            if let Some(known) = self.tasks.get_mut(&handle) {
+                known.surely_unbegun = true;
+            }
+        }
+        self.handle(Input::WorkerLeaving { worker, unbegun });
+    }
+
     pub(crate) fn exit(&mut self, worker: WorkerId, exit: Exit) {
         if let Some(sim) = self.workers.remove(&worker) {
             self.dead.insert(worker, sim.pool);
@@ -369,8 +280,111 @@ impl World {
             _ => Filter::default(),
         }
     }
-}
 
-pub(crate) fn done(uuid: String, outcome: Outcome, is_stopping: bool) -> Done {
-    Done { uuid, outcome, error: None, time_started: 0.0, time_finish: 0.0, is_stopping }
+    /// Carries out what the engine asks for, as far as the world can see it at once.
+    fn collect(&mut self) {
+        while let Some(effect) = self.engine.poll_effect() {
+            match effect {
+                Effect::Spawn { worker, pool } => {
+                    let sim = Sim { pool: usize::from(pool.0), ..Sim::default() };
+                    assert!(self.workers.insert(worker, sim).is_none(), "a worker's number was used twice");
+                    assert!(!self.dead.contains_key(&worker), "a worker's number was used again");
+                }
+                Effect::Run { worker, seq, task } => self.run(worker, seq, &task),
+                Effect::TakeBack { worker } => {
+                    let sim = self.sim(worker);
+                    assert!(!sim.asked_back, "a take-back while one is unanswered");
+                    sim.asked_back = true;
+                }
+                Effect::Cancel { worker, uuid } => {
+                    let tasks: BTreeMap<_, _> =
+                        self.tasks.iter().map(|(handle, known)| (*handle, known.uuid.clone())).collect();
+                    assert!(
+                        self.sim(worker).has.iter().any(|handle| *tasks[handle] == *uuid),
+                        "a cancel of a task that is not there"
+                    );
+                }
+                Effect::Terminate { worker } => {
+                    let now = self.now;
+                    self.sim(worker).terminated = Some(now);
+                    self.sim(worker).life = Life::Leaving;
+                }
+                Effect::Kill { worker } => self.sim(worker).killed = true,
+                Effect::StopWorker { worker } => self.sim(worker).life = Life::Leaving,
+                Effect::Settle { source, outcome } => self.settle(source.handle, outcome),
+                Effect::Event(event) => self.hear(event),
+                Effect::Finished => {
+                    assert!(!self.finished, "finished twice");
+                    assert!(self.workers.is_empty(), "finished with workers left");
+                    self.finished = true;
+                }
+                Effect::Control { .. } | Effect::Demand { .. } => {}
+            }
+        }
+    }
+
+    fn sim(&mut self, worker: WorkerId) -> &mut Sim {
+        self.workers.get_mut(&worker).unwrap_or_else(|| panic!("an effect names {worker:?}, which is gone"))
+    }
+
+    fn run(&mut self, worker: WorkerId, seq: u64, task: &Task) {
+        assert!(self.is_running(), "a task is given out after quiet");
+        let handle = task.source.handle;
+        let sim = self.sim(worker);
+        assert!(sim.life == Life::Ready, "a task for a worker that does not take any");
+        sim.frames.push_back((seq, handle));
+        sim.owners.insert(seq, handle);
+        assert!(sim.tickets.insert(seq), "a ticket given twice");
+        for sim in self.workers.values_mut() {
+            sim.has.remove(&handle);
+        }
+        self.sim(worker).has.insert(handle);
+        if let Some(known) = self.tasks.get_mut(&handle) {
+            assert!(!known.doomed, "task {handle} is given out after it was cancelled");
+            (known.since, known.surely_unbegun) = (None, false);
+        }
+    }
+
+    fn settle(&mut self, handle: u64, outcome: Settled) {
+        for sim in self.workers.values_mut() {
+            sim.has.remove(&handle);
+        }
+        let Some(known) = self.tasks.get_mut(&handle) else { return };
+        assert_eq!(known.settled, None, "task {handle} is settled twice");
+        assert!(
+            !(known.surely_unbegun && known.begun == 0 && outcome == Settled::Lost),
+            "task {handle} was never begun"
+        );
+        known.settled = Some(outcome);
+    }
+
+    fn hear(&mut self, event: Event) {
+        let now = self.now;
+        match event {
+            Event::Started { task, .. } => {
+                if let Some(known) = self.tasks.get_mut(&task.source.handle) {
+                    (known.since, known.cancelled) = (Some(now), None);
+                }
+            }
+            Event::Dropped { task, why: DropReason::Duplicate } => {
+                self.discarded.insert(task.source.handle);
+            }
+            Event::Ladder { task: Some(task), rung: Rung::Cancel, why, .. } => {
+                if let Some(known) = self.tasks.get_mut(&task.source.handle) {
+                    assert!(
+                        known.cancelled.is_none() || why == CancelReason::Control,
+                        "cancelled twice for {why:?}"
+                    );
+                    known.cancelled.get_or_insert(now);
+                }
+            }
+            Event::StartFailed { worker, retry_in, .. } => {
+                self.backoff.insert(self.dead[&worker], now + retry_in);
+            }
+            Event::WorkerReady { pool, .. } => {
+                self.backoff.remove(&usize::from(pool.0));
+            }
+            _ => {}
+        }
+    }
 }

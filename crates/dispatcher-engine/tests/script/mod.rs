@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dispatcher_engine::{
-    BrokerId, Config, Effect, Engine, Event, Exit, Input, PoolConfig, Settled, Source, TaskPolicy, WorkerId,
+    BrokerId, Config, Effect, Engine, Event, Exit, Filter, Input, PoolConfig, Settled, Source, TaskPolicy,
+    WorkerId,
 };
 use dispatcher_protocol::{Done, Outcome};
 
@@ -78,9 +79,13 @@ impl Script {
     }
 
     pub(crate) fn ready(&mut self, worker: u32, ahead: u16) {
+        self.ready_with(worker, 1, ahead);
+    }
+
+    pub(crate) fn ready_with(&mut self, worker: u32, slots: u16, ahead: u16) {
         let worker = WorkerId(worker);
         self.handle(Input::WorkerStarted { worker });
-        self.handle(Input::WorkerReady { worker, slots: 1, ahead });
+        self.handle(Input::WorkerReady { worker, slots, ahead });
     }
 
     pub(crate) fn handle(&mut self, input: Input) {
@@ -153,10 +158,39 @@ impl Script {
 
     /// The driver takes back what the worker has not begun: all but the oldest.
     pub(crate) fn take_back(&mut self, worker: u32) {
+        self.take_back_from(worker, 1);
+    }
+
+    /// The worker has begun nothing at all.
+    pub(crate) fn take_back_all(&mut self, worker: u32) {
+        self.take_back_from(worker, 0);
+    }
+
+    fn take_back_from(&mut self, worker: u32, first: usize) {
         let worker = WorkerId(worker);
         let given = self.given.entry(worker).or_default();
-        let seqs = given.drain(1.min(given.len())..).map(|(seq, _)| seq).collect();
+        let seqs = given.drain(first.min(given.len())..).map(|(seq, _)| seq).collect();
         self.handle(Input::TakenBack { worker, seqs });
+    }
+
+    /// The worker takes no more tasks; it has begun none of those that it was given.
+    pub(crate) fn leaves(&mut self, worker: u32) {
+        let worker = WorkerId(worker);
+        let unbegun =
+            self.given.remove(&worker).unwrap_or_default().into_iter().map(|(seq, _)| seq).collect();
+        self.handle(Input::WorkerLeaving { worker, unbegun });
+    }
+
+    /// A control request; says how many tasks it met.
+    pub(crate) fn cancel(&mut self, filter: &Filter) -> usize {
+        let found = self.engine.cancel(filter, self.now);
+        self.collect();
+        found.len()
+    }
+
+    pub(crate) fn cancel_uuid(&mut self, uuid: &str) {
+        let filter = Filter { uuid: Some(uuid.to_owned()), ..Filter::default() };
+        assert_eq!(self.cancel(&filter), 1, "one task has this uuid");
     }
 
     pub(crate) fn exits(&mut self, worker: u32, exit: Exit) {
@@ -175,6 +209,11 @@ impl Script {
     /// Whether the engine has asked for something like this.
     pub(crate) fn asked_for(&self, like: impl Fn(&Effect) -> bool) -> bool {
         self.asked.iter().any(like)
+    }
+
+    /// How often the engine has asked for something like this.
+    pub(crate) fn count(&self, like: impl Fn(&Effect) -> bool) -> usize {
+        self.asked.iter().filter(|effect| like(effect)).count()
     }
 
     pub(crate) fn said(&self, like: impl Fn(&Event) -> bool) -> bool {

@@ -1,30 +1,38 @@
 //! Puts pieces together: any order, any senders, bounded in memory and time.
 //!
-//! Work per piece does not grow with what is pending: expiry is a queue in order of arrival.
+//! The work for a piece does not grow with what is pending. Never looks at a clock, and at the text only once,
+//! when it is whole.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::ChunkPart;
+use crate::json::{self, Kind, Limits};
 use crate::message::MAX_MESSAGE;
 
-/// The most bytes that unfinished messages may hold together; the oldest is given up for a new one.
+/// The most that unfinished messages may take together, in bytes; the oldest is given up for a new piece.
 const MAX_PENDING_BYTES: usize = 64 * 1024 * 1024;
 
 /// The most messages that may be unfinished at once.
 const MAX_PENDING_MESSAGES: usize = 10_000;
 
-/// The most pieces of one message: no piece is empty, and none needs to be smaller than this makes them.
-const MAX_PIECES: u32 = 8192;
+/// The most pieces of one message: no message within its limit needs more for a broker that carries 256 bytes.
+const MAX_PIECES: usize = 8192;
+
+/// What a piece is counted for beside its text, and a message beside its pieces, in bytes: their place in the
+/// tables. Without it, empty pieces would be free.
+const PIECE_COST: usize = 64;
+const MESSAGE_COST: usize = 256;
 
 /// What a piece came to.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Assembled {
-    /// More pieces are awaited.
+    /// More pieces are awaited; or the piece came before, or belongs to a message that was refused already.
     Waiting,
-    /// The message is whole.
+    /// The message is whole, and a JSON object.
     Complete(String),
-    /// The piece contradicts what came before, or the message is too long; all of it is forgotten.
+    /// The message cannot be put together, for this reason. Pieces that are still to come are dropped.
     Refused(&'static str),
 }
 
@@ -48,17 +56,25 @@ pub struct Partial {
     pub since: Instant,
     /// How many pieces it has.
     pub total: u32,
-    parts: HashMap<u32, String>,
-    bytes: usize,
+    parts: BTreeMap<u32, Box<str>>,
+    /// How many of the parts have an index below the total.
+    inside: u32,
+    /// The length of the parts, in bytes.
+    length: usize,
+    /// Its place in the order of arrival.
+    arrival: u64,
+    /// It is only remembered so that its other pieces do not begin it anew.
+    refused: bool,
 }
 
 impl Partial {
     /// The pieces that are here: index, length in characters.
     pub fn pieces(&self) -> Vec<(u32, usize)> {
-        let mut pieces: Vec<_> =
-            self.parts.iter().map(|(index, part)| (*index, part.chars().count())).collect();
-        pieces.sort_unstable();
-        pieces
+        self.parts.iter().map(|(index, part)| (*index, part.chars().count())).collect()
+    }
+
+    fn cost(&self, id: &str) -> usize {
+        MESSAGE_COST + id.len() + self.length + self.parts.len() * PIECE_COST
     }
 }
 
@@ -66,103 +82,136 @@ impl Partial {
 #[derive(Debug)]
 pub struct Assembler {
     patience: Duration,
-    partials: HashMap<String, Partial>,
-    /// In order of first arrival; an id that is no longer pending, or is so anew, is skipped.
-    order: VecDeque<(Instant, String)>,
-    bytes: usize,
+    partials: HashMap<Arc<str>, Partial>,
+    /// The same messages by their arrival.
+    order: BTreeMap<u64, Arc<str>>,
+    arrivals: u64,
+    /// What all of them cost.
+    cost: usize,
     stats: ChunkStats,
 }
 
 impl Assembler {
-    /// `patience`: how long the first piece waits for the last (dispatcherd's default is 30 minutes).
+    /// `patience`: how long the first piece waits for the last (dispatcherd's default is 30 minutes). Zero is for
+    /// ever, as for dispatcherd; the bounds on memory hold all the same.
     pub fn new(patience: Duration) -> Self {
         Self {
             patience,
             partials: HashMap::new(),
-            order: VecDeque::new(),
-            bytes: 0,
+            order: BTreeMap::new(),
+            arrivals: 0,
+            cost: 0,
             stats: ChunkStats::default(),
         }
     }
 
-    /// Takes a piece in.
+    /// Takes a piece in. `now` must not go back.
     pub fn add(&mut self, part: ChunkPart, now: Instant) -> Assembled {
         self.stats.received += 1;
-        if part.total > MAX_PIECES {
-            return self.refuse(&part.message_id, "it says that it has more than 8,192 pieces");
+        let ChunkPart { message_id: id, index, total, payload } = part;
+        self.make_room(&id, PIECE_COST + payload.len());
+        let before = self.partials.get(&*id).map_or(0, |partial| partial.cost(&id));
+        let Some(partial) = self.entry(&id, total, now) else { return Assembled::Waiting };
+        if partial.total != total {
+            return self.refuse(&id, before, "its pieces disagree about how many there are");
         }
-        if !self.partials.contains_key(&part.message_id) {
-            self.make_room(part.payload.len());
-            self.order.push_back((now, part.message_id.clone()));
-            let new = Partial { since: now, total: part.total, parts: HashMap::new(), bytes: 0 };
-            self.partials.insert(part.message_id.clone(), new);
+        if total as usize > MAX_PIECES || partial.parts.len() >= MAX_PIECES {
+            return self.refuse(&id, before, "it has more than 8,192 pieces");
         }
-        let Some(partial) = self.partials.get_mut(&part.message_id) else { return Assembled::Waiting };
-        if partial.total != part.total {
-            return self.refuse(&part.message_id, "its pieces disagree about how many there are");
-        }
-        if partial.parts.contains_key(&part.index) {
+        if partial.parts.contains_key(&index) {
             return Assembled::Waiting;
         }
-        partial.bytes += part.payload.len();
-        self.bytes += part.payload.len();
-        if partial.bytes > MAX_MESSAGE {
-            return self.refuse(&part.message_id, "it is longer than 1 MiB");
+        partial.length += payload.len();
+        if partial.length > MAX_MESSAGE {
+            return self.refuse(&id, before, "it is longer than 1 MiB");
         }
-        partial.parts.insert(part.index, part.payload);
-        if partial.parts.len() < partial.total as usize {
-            return Assembled::Waiting;
+        partial.parts.insert(index, payload.into_boxed_str());
+        // A piece beyond the total is kept like any other, but can never make the message whole.
+        partial.inside += u32::from(index < total);
+        let (after, inside) = (partial.cost(&id), partial.inside);
+        self.cost = self.cost - before + after;
+        if inside == total { self.complete(&id) } else { Assembled::Waiting }
+    }
+
+    /// The message of this id, begun if it is new; none when it has been refused.
+    fn entry(&mut self, id: &str, total: u32, now: Instant) -> Option<&mut Partial> {
+        if !self.partials.contains_key(id) {
+            let id: Arc<str> = id.into();
+            self.arrivals += 1;
+            self.order.insert(self.arrivals, Arc::clone(&id));
+            let new = Partial {
+                since: now,
+                total,
+                parts: BTreeMap::new(),
+                inside: 0,
+                length: 0,
+                arrival: self.arrivals,
+                refused: false,
+            };
+            self.partials.insert(id, new);
         }
-        self.complete(&part.message_id)
+        self.partials.get_mut(id).filter(|partial| !partial.refused)
     }
 
     fn complete(&mut self, id: &str) -> Assembled {
-        let Some(mut partial) = self.forget(id) else { return Assembled::Waiting };
-        self.stats.completed += 1;
-        let mut message = String::with_capacity(partial.bytes);
-        for index in 0..partial.total {
-            message.push_str(&partial.parts.remove(&index).unwrap_or_default());
+        let Some(partial) = self.forget(id) else { return Assembled::Waiting };
+        let mut message = String::with_capacity(partial.length);
+        message.extend(partial.parts.range(..partial.total).map(|(_, part)| &**part));
+        // A bare name never needs pieces: text that is no object is damage, and must not run as a name.
+        if matches!(json::check(&message, Limits::LENGTH_ONLY), Ok(Some(Kind::Object))) {
+            self.stats.completed += 1;
+            Assembled::Complete(message)
+        } else {
+            self.stats.refused += 1;
+            Assembled::Refused("its pieces do not make up a JSON object")
         }
-        Assembled::Complete(message)
     }
 
-    fn refuse(&mut self, id: &str, why: &'static str) -> Assembled {
+    /// Gives a message up, but remembers its id for as long as the message itself would have been waited for.
+    fn refuse(&mut self, id: &str, before: usize, why: &'static str) -> Assembled {
         self.stats.refused += 1;
-        self.forget(id);
+        if let Some(partial) = self.partials.get_mut(id) {
+            partial.refused = true;
+            partial.parts = BTreeMap::new();
+            partial.length = 0;
+            self.cost = self.cost - before + partial.cost(id);
+        }
         Assembled::Refused(why)
     }
 
     fn forget(&mut self, id: &str) -> Option<Partial> {
         let partial = self.partials.remove(id)?;
-        self.bytes -= partial.bytes;
+        self.order.remove(&partial.arrival);
+        self.cost -= partial.cost(id);
         Some(partial)
     }
 
-    /// Gives up the oldest until a new piece fits.
-    fn make_room(&mut self, incoming: usize) {
-        while self.bytes + incoming > MAX_PENDING_BYTES || self.partials.len() >= MAX_PENDING_MESSAGES {
-            let Some((since, id)) = self.order.pop_front() else { return };
-            self.expire_one(since, &id);
+    /// Gives up the oldest messages until a piece fits.
+    fn make_room(&mut self, id: &str, piece: usize) {
+        let (new, cost) =
+            if self.partials.contains_key(id) { (0, piece) } else { (1, piece + MESSAGE_COST + id.len()) };
+        while self.cost + cost > MAX_PENDING_BYTES || self.partials.len() + new > MAX_PENDING_MESSAGES {
+            let Some((_, oldest)) = self.order.first_key_value() else { return };
+            let oldest = Arc::clone(oldest);
+            self.expire_one(&oldest);
         }
     }
 
-    fn expire_one(&mut self, since: Instant, id: &str) -> bool {
-        let pending = self.partials.get(id).is_some_and(|partial| partial.since == since);
-        if pending {
-            self.forget(id);
-            self.stats.expired += 1;
-        }
-        pending
+    /// Whether something was lost by it.
+    fn expire_one(&mut self, id: &str) -> bool {
+        let lost = self.forget(id).is_some_and(|partial| !partial.refused);
+        self.stats.expired += u64::from(lost);
+        lost
     }
 
     /// Gives up messages whose pieces did not come in time; returns their ids.
     pub fn expire(&mut self, now: Instant) -> Vec<String> {
         let mut given_up = Vec::new();
-        while self.order.front().is_some_and(|(since, _)| *since + self.patience <= now) {
-            if let Some((since, id)) = self.order.pop_front()
-                && self.expire_one(since, &id)
-            {
-                given_up.push(id);
+        while self.next_expiry().is_some_and(|due| due <= now) {
+            let Some((_, oldest)) = self.order.first_key_value() else { break };
+            let oldest = Arc::clone(oldest);
+            if self.expire_one(&oldest) {
+                given_up.push(oldest.to_string());
             }
         }
         given_up
@@ -170,7 +219,9 @@ impl Assembler {
 
     /// When [`Assembler::expire`] has something to do.
     pub fn next_expiry(&self) -> Option<Instant> {
-        self.order.front().map(|(since, _)| *since + self.patience)
+        let (_, oldest) = self.order.first_key_value()?;
+        let since = self.partials.get(oldest)?.since;
+        if self.patience.is_zero() { None } else { since.checked_add(self.patience) }
     }
 
     /// Counters since the start.
@@ -180,6 +231,6 @@ impl Assembler {
 
     /// What is unfinished.
     pub fn partials(&self) -> impl Iterator<Item = (&str, &Partial)> {
-        self.partials.iter().map(|(id, partial)| (id.as_str(), partial))
+        self.partials.iter().filter(|(_, partial)| !partial.refused).map(|(id, partial)| (&**id, partial))
     }
 }

@@ -1,0 +1,94 @@
+//! What workers say, and what has become due for them.
+
+use dispatcher_protocol::Done;
+
+use super::Engine;
+use crate::event::{DropReason, Event};
+use crate::input::Exit;
+use crate::pool::deadline::Due;
+use crate::task::WorkerId;
+
+/// The pool of a worker and what its methods need, or a return when the worker is not there: it may have gone
+/// while the news was under way.
+macro_rules! pool_of {
+    ($engine:ident, $worker:ident) => {
+        match $engine.pools.iter_mut().find(|pool| pool.workers.contains_key(&$worker)) {
+            Some(pool) => (pool, &mut $engine.turn),
+            None => return,
+        }
+    };
+}
+
+impl Engine {
+    pub(super) fn worker_started(&mut self, worker: WorkerId) {
+        let (pool, _) = pool_of!(self, worker);
+        pool.started(worker);
+    }
+
+    pub(super) fn worker_ready(&mut self, worker: WorkerId, slots: u16, ahead: u16) {
+        let (pool, turn) = pool_of!(self, worker);
+        pool.ready(worker, slots, ahead, turn);
+    }
+
+    pub(super) fn task_done(&mut self, worker: WorkerId, done: Done) {
+        let (pool, turn) = pool_of!(self, worker);
+        let Some(ended) = pool.finish(worker, &done, turn) else {
+            return turn.tell(Event::StrayResult { worker });
+        };
+        let outcome = self.counters.end(worker, &ended, done, turn);
+        self.leave(&ended.task, self.stages.len(), outcome);
+        self.wind_down(worker);
+    }
+
+    pub(super) fn taken_back(&mut self, worker: WorkerId, seqs: &[u64]) {
+        let (pool, turn) = pool_of!(self, worker);
+        let cancelled = pool.taken_back(worker, seqs, turn);
+        self.drop_ready(&cancelled, DropReason::Cancelled);
+        self.wind_down(worker);
+    }
+
+    pub(super) fn worker_leaving(&mut self, worker: WorkerId, unbegun: &[u64]) {
+        let (pool, turn) = pool_of!(self, worker);
+        let cancelled = pool.leaving(worker, unbegun, turn);
+        self.drop_ready(&cancelled, DropReason::Cancelled);
+        self.wind_down(worker);
+    }
+
+    pub(super) fn worker_exited(&mut self, worker: WorkerId, exit: &Exit) {
+        let (pool, turn) = pool_of!(self, worker);
+        let Some(remains) = pool.exited(worker, exit, turn) else { return };
+        let expected = remains.expected;
+        self.counters.workers_lost += u64::from(!expected);
+        turn.tell(Event::WorkerGone { worker, exit: exit.clone(), expected });
+        for lost in remains.lost {
+            let outcome = self.counters.lose(worker, &lost, exit, &mut self.turn);
+            self.leave(&lost.task, self.stages.len(), outcome);
+        }
+        self.drop_ready(&remains.cancelled, DropReason::Cancelled);
+        self.wind_down(worker);
+    }
+
+    pub(super) fn due(&mut self, due: Due) {
+        match due {
+            Due::Timeout(worker, seq) => {
+                let (pool, turn) = pool_of!(self, worker);
+                pool.timed_out(worker, seq, turn);
+            }
+            Due::CancelGrace(worker, seq) => {
+                let (pool, turn) = pool_of!(self, worker);
+                pool.grace_over(worker, seq, turn);
+            }
+            Due::Step(worker) => {
+                let (pool, turn) = pool_of!(self, worker);
+                pool.step(worker, turn);
+            }
+            Due::Patience(worker) => {
+                let (pool, turn) = pool_of!(self, worker);
+                pool.patience_over(worker, turn);
+            }
+            // `advance` lets every pool grow in the same turn.
+            Due::Respawn(_) => {}
+            Due::ShutdownGrace => self.hurry(),
+        }
+    }
+}

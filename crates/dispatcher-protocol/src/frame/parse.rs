@@ -1,0 +1,197 @@
+//! One line from a worker as a frame.
+//!
+//! Reads as Python writes: a NaN in a result or a lone surrogate in an error's text is no reason to end a worker.
+//! Keys that are not known are passed over, `null` is as good as absent.
+
+use std::str::FromStr;
+
+use super::{Done, FrameError, Outcome, Ready, TaskError, WorkerFrame};
+use crate::json::{self, Kind, Limits, Scanner, Token, Value, each_field};
+use crate::value;
+
+/// How much of an unknown event's name is kept, in characters.
+const NAME_SHOWN: usize = 64;
+
+pub(super) fn parse(line: &[u8]) -> Result<WorkerFrame, FrameError> {
+    let Ok(line) = std::str::from_utf8(line) else { return Err(unreadable("not UTF-8")) };
+    let mut keys = Keys { line, ..Keys::default() };
+    each_field(line, Limits::LENGTH_ONLY, |key, value| keys.put(key, value))
+        .map_err(|error| unreadable(&format!("{} at byte {}", error.reason.label(), error.offset)))?;
+    match keys.text("event", keys.event)?.as_str() {
+        "ready" => Ok(WorkerFrame::Ready(keys.ready()?)),
+        "started" => Ok(WorkerFrame::Started { uuid: keys.text("uuid", keys.uuid)? }),
+        "done" => Ok(WorkerFrame::Done(keys.done()?)),
+        "control" => keys.control(),
+        "shutdown" => Ok(WorkerFrame::Shutdown),
+        other => Ok(WorkerFrame::Unknown(other.chars().take(NAME_SHOWN).collect())),
+    }
+}
+
+fn unreadable(reason: &str) -> FrameError {
+    FrameError::Unreadable { reason: reason.to_owned() }
+}
+
+/// Where the keys of any frame stand in the line.
+#[derive(Default)]
+struct Keys<'a> {
+    line: &'a str,
+    event: Option<Value>,
+    uuid: Option<Value>,
+    outcome: Option<Value>,
+    error: Option<Value>,
+    time_started: Option<Value>,
+    time_finish: Option<Value>,
+    is_stopping: Option<Value>,
+    protocol: Option<Value>,
+    slots: Option<Value>,
+    ahead: Option<Value>,
+    tasks: Option<Value>,
+    id: Option<Value>,
+    command: Option<Value>,
+    control_data: Option<Value>,
+}
+
+impl Keys<'_> {
+    fn put(&mut self, key: &[u8], value: Value) {
+        let slot = match key {
+            b"event" => &mut self.event,
+            b"uuid" => &mut self.uuid,
+            b"outcome" => &mut self.outcome,
+            b"error" => &mut self.error,
+            b"time_started" => &mut self.time_started,
+            b"time_finish" => &mut self.time_finish,
+            b"is_stopping" => &mut self.is_stopping,
+            b"protocol" => &mut self.protocol,
+            b"slots" => &mut self.slots,
+            b"ahead" => &mut self.ahead,
+            b"tasks" => &mut self.tasks,
+            b"id" => &mut self.id,
+            b"command" => &mut self.command,
+            b"control_data" => &mut self.control_data,
+            _ => return,
+        };
+        *slot = Some(value).filter(|value| value.kind != Kind::Null);
+    }
+
+    fn ready(&self) -> Result<Ready, FrameError> {
+        let slots = self.integer("slots", self.slots)?.unwrap_or(1);
+        if slots == 0 {
+            return Err(unreadable("slots is 0"));
+        }
+        Ok(Ready {
+            protocol: self.integer("protocol", self.protocol)?.unwrap_or(1),
+            slots,
+            ahead: self.integer("ahead", self.ahead)?.unwrap_or(0),
+            tasks: texts("tasks", self.tasks, self.line)?,
+        })
+    }
+
+    fn done(&self) -> Result<Done, FrameError> {
+        let outcome = match self.text("outcome", self.outcome)?.as_str() {
+            "success" => Outcome::Success,
+            "failure" => Outcome::Failure,
+            "cancelled" => Outcome::Cancelled,
+            "refused" => Outcome::Refused,
+            _ => return Err(unreadable("outcome is none of success, failure, cancelled, refused")),
+        };
+        Ok(Done {
+            uuid: self.text("uuid", self.uuid)?,
+            outcome,
+            error: self.error.map(|error| task_error(error, self.line)).transpose()?,
+            time_started: self.time("time_started", self.time_started)?,
+            time_finish: self.time("time_finish", self.time_finish)?,
+            is_stopping: self.flag("is_stopping", self.is_stopping)?,
+        })
+    }
+
+    fn control(&self) -> Result<WorkerFrame, FrameError> {
+        let id = self.integer("id", self.id)?.ok_or_else(|| unreadable("id is missing"))?;
+        let command = self.text("command", self.command)?;
+        let data = match self.control_data {
+            None => serde_json::Map::new(),
+            Some(data) => {
+                let json = data.of(self.line);
+                // What is kept as a tree must be no deeper than what is read from a broker.
+                match json::check(json, Limits::MESSAGE) {
+                    Ok(Some(Kind::Object)) => value::object(json).nearest(),
+                    Ok(_) => return Err(unreadable("control_data is no object")),
+                    Err(error) => return Err(unreadable(&format!("control_data: {error}"))),
+                }
+            }
+        };
+        Ok(WorkerFrame::Control { id, command, data })
+    }
+
+    fn text(&self, name: &str, value: Option<Value>) -> Result<String, FrameError> {
+        match value {
+            Some(value) if value.kind == Kind::Text => Ok(value.lossy(self.line)),
+            Some(_) => Err(unreadable(&format!("{name} is no text"))),
+            None => Err(unreadable(&format!("{name} is missing"))),
+        }
+    }
+
+    fn integer<T: FromStr>(&self, name: &str, value: Option<Value>) -> Result<Option<T>, FrameError> {
+        let Some(value) = value else { return Ok(None) };
+        match value.of(self.line).parse() {
+            Ok(integer) => Ok(Some(integer)),
+            Err(_) => Err(unreadable(&format!("{name} is no integer of its range"))),
+        }
+    }
+
+    /// Seconds since the epoch; 0 when absent or no point in time.
+    fn time(&self, name: &str, value: Option<Value>) -> Result<f64, FrameError> {
+        match value {
+            None => Ok(0.0),
+            Some(value) if matches!(value.kind, Kind::Integer | Kind::Float) => {
+                Ok(value.of(self.line).parse().ok().filter(|time: &f64| time.is_finite()).unwrap_or(0.0))
+            }
+            Some(_) => Err(unreadable(&format!("{name} is no number"))),
+        }
+    }
+
+    fn flag(&self, name: &str, value: Option<Value>) -> Result<bool, FrameError> {
+        match value {
+            None => Ok(false),
+            Some(value) if value.kind == Kind::Bool => Ok(value.of(self.line) == "true"),
+            Some(_) => Err(unreadable(&format!("{name} is neither true nor false"))),
+        }
+    }
+}
+
+fn task_error(error: Value, line: &str) -> Result<TaskError, FrameError> {
+    let json = error.of(line);
+    let mut found = TaskError::default();
+    let mut trace = None;
+    each_field(json, Limits::LENGTH_ONLY, |key, value| match key {
+        b"type" if value.kind == Kind::Text => found.kind = value.lossy(json),
+        b"message" if value.kind == Kind::Text => found.message = value.lossy(json),
+        b"trace" if value.kind != Kind::Null => trace = Some(value),
+        _ => {}
+    })
+    .map_err(|_| unreadable("error is no object"))?;
+    found.trace = texts("trace", trace, json)?;
+    Ok(found)
+}
+
+/// A list of texts; empty when absent.
+fn texts(name: &str, list: Option<Value>, within: &str) -> Result<Vec<String>, FrameError> {
+    let Some(list) = list else { return Ok(Vec::new()) };
+    let json = list.of(within);
+    let mut scanner = Scanner::new(json, Limits::LENGTH_ONLY);
+    let mut found = Vec::new();
+    let mut token = scanner.token();
+    if token == Ok(Token::Open(Kind::List)) {
+        token = scanner.token();
+        while let Ok(Token::Scalar(item)) = token
+            && item.kind == Kind::Text
+        {
+            found.push(item.lossy(json));
+            token = scanner.token();
+        }
+    }
+    if token == Ok(Token::Close(Kind::List)) {
+        Ok(found)
+    } else {
+        Err(unreadable(&format!("{name} is no list of texts")))
+    }
+}
