@@ -43,6 +43,12 @@ const CRATES: &[CrateRow] = &[
         others: None,
         why: "a command reaches the engine through the service only",
     },
+    CrateRow {
+        name: "fuzz",
+        own: &["dispatcher-protocol"],
+        others: None,
+        why: "what reads the bytes of strangers is in the protocol",
+    },
     CrateRow { name: "xtask", own: &[], others: Some(&[]), why: "the checks build in a moment, anywhere" },
 ];
 

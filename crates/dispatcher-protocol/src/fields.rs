@@ -9,7 +9,6 @@ use crate::control::ControlRequest;
 use crate::error::{DecodeError, Reason};
 use crate::json::{Kind, Limits, Value, each_field};
 use crate::message::{MAX_SECONDS, OnDuplicate, Span, Unescaped};
-use crate::text;
 use crate::value;
 
 /// The longest uuid or message id, in bytes.
@@ -221,5 +220,5 @@ fn place(
 }
 
 fn text_of(value: Value, body: &str) -> Option<Cow<'_, str>> {
-    (value.kind == Kind::Text).then(|| text::text(value.of(body))).flatten()
+    if value.kind == Kind::Text { value.text(body) } else { None }
 }

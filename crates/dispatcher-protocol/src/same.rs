@@ -11,7 +11,6 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
 
 use crate::json::{Kind, Limits, Scanner, Token, Value};
-use crate::text::unescape;
 
 /// Differs from process to process, so that nobody can prepare messages whose hashes meet.
 static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
@@ -82,7 +81,7 @@ impl Form {
                 Token::Open(_) => self.out.push(b'['),
                 Token::Key(key) => {
                     let start = self.out.len();
-                    write_text(&unescape(key.of(text)), &mut self.out);
+                    write_text(&key.bytes(text), &mut self.out);
                     self.entries.push(Entry { start, value: self.out.len(), end: 0 });
                 }
                 Token::Scalar(value) => write_scalar(value, text, &mut self.out),
@@ -126,7 +125,7 @@ impl Form {
 fn write_scalar(value: Value, text: &str, out: &mut Vec<u8>) {
     let literal = value.of(text);
     match value.kind {
-        Kind::Text => write_text(&unescape(literal), out),
+        Kind::Text => write_text(&value.bytes(text), out),
         Kind::Bool => write_integer(i64::from(literal == "true"), out),
         Kind::Integer => match literal.parse() {
             Ok(integer) => write_integer(integer, out),

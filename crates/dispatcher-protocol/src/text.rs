@@ -1,18 +1,13 @@
-//! JSON string literals as the text they mean.
+//! JSON string literals as the text they mean, and the other way.
 //!
-//! Python lets a lone surrogate stand in a text; UTF-8 cannot. Comparison therefore works on UTF-16-like code
-//! units in WTF-8 bytes, where a lone surrogate has its three bytes and a pair is one character.
+//! Python lets a lone surrogate stand in a text; UTF-8 cannot. Comparison therefore works on WTF-8 bytes, where a
+//! lone surrogate has its three bytes and a pair is one character.
 
-use std::borrow::Cow;
 use std::fmt::Write;
 
-/// The bytes of a literal (quotes included in `literal`), unescaped; a lone surrogate becomes its three WTF-8
-/// bytes. Borrowed when nothing is escaped. The literal must have passed the scanner.
-pub(crate) fn unescape(literal: &str) -> Cow<'_, [u8]> {
-    let inner = &literal.as_bytes()[1..literal.len() - 1];
-    if !inner.contains(&b'\\') {
-        return Cow::Borrowed(inner);
-    }
+/// What stands between the quotes of a literal, unescaped; a lone surrogate becomes its three WTF-8 bytes. The
+/// literal must have passed the scanner.
+pub(crate) fn unescape(inner: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(inner.len());
     let mut rest = inner;
     while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
@@ -26,20 +21,7 @@ pub(crate) fn unescape(literal: &str) -> Cow<'_, [u8]> {
         rest = &rest[at + read..];
     }
     out.extend_from_slice(rest);
-    Cow::Owned(out)
-}
-
-/// The literal as Rust text; `None` when it holds a lone surrogate.
-pub(crate) fn text(literal: &str) -> Option<Cow<'_, str>> {
-    match unescape(literal) {
-        Cow::Borrowed(_) => Some(Cow::Borrowed(&literal[1..literal.len() - 1])),
-        Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
-    }
-}
-
-/// The literal as Rust text; replacement characters stand where a lone surrogate stood.
-pub(crate) fn lossy(literal: &str) -> String {
-    String::from_utf8_lossy(&unescape(literal)).into_owned()
+    out
 }
 
 fn plain(escaped: u8) -> u8 {
@@ -120,21 +102,30 @@ pub(crate) fn write(text: &str, out: &mut String) {
 mod tests {
     use super::*;
 
-    #[test]
-    fn text_without_escapes_is_borrowed() {
-        assert!(matches!(unescape(r#""plain ü""#), Cow::Borrowed(_)));
+    fn text(inner: &str) -> Option<String> {
+        String::from_utf8(unescape(inner.as_bytes())).ok()
     }
 
     #[test]
     fn every_escape_means_its_character() {
-        let read = text(r#""\"\\\/\b\f\n\r\tA\u00e4\ud83d\ude00""#).unwrap();
-        assert_eq!(read, "\"\\/\u{8}\u{c}\n\r\tAä😀");
+        let read = text(r#"\"\\\/\b\f\n\r\tA\u00e4\ud83d\ude00"#);
+        assert_eq!(read.as_deref(), Some("\"\\/\u{8}\u{c}\n\r\tAä😀"));
     }
 
     #[test]
     fn a_lone_surrogate_is_no_text_but_still_has_bytes() {
-        assert_eq!(text(r#""\ud83d""#), None);
-        assert_eq!(unescape(r#""\ud83d""#).as_ref(), [0xed, 0xa0, 0xbd]);
-        assert_ne!(unescape(r#""\ud83d""#), unescape(r#""\ud83e""#));
+        assert_eq!(text(r"\ud83d"), None);
+        assert_eq!(unescape(br"\ud83d"), [0xed, 0xa0, 0xbd]);
+        assert_eq!(unescape(br"\ud83d\u0041"), [0xed, 0xa0, 0xbd, b'A']);
+    }
+
+    #[test]
+    fn what_is_written_is_as_wide_as_foretold_and_reads_the_same() {
+        for character in ('\0'..='\u{2fff}').chain("\u{d7ff}\u{e000}\u{ffff}🔥\u{10ffff}".chars()) {
+            let mut literal = String::new();
+            write(&character.to_string(), &mut literal);
+            assert_eq!(literal.len(), width(character) + 2);
+            assert_eq!(text(&literal[1..literal.len() - 1]), Some(character.to_string()));
+        }
     }
 }

@@ -5,7 +5,6 @@
 use serde_json::{Map, Number, Value};
 
 use crate::json::{Kind, Limits, Scanner, Token, Value as Place};
-use crate::text;
 
 /// An object, and whether it holds everything that the text said.
 #[derive(Debug)]
@@ -51,7 +50,7 @@ pub(crate) fn object(json: &str) -> Object {
             }
             Token::Key(literal) => {
                 if let Some(Open::Object(_, key)) = stack.last_mut() {
-                    *key = string(literal.of(json), &mut exact);
+                    *key = string(literal, json, &mut exact);
                 }
                 continue;
             }
@@ -76,7 +75,7 @@ pub(crate) fn object(json: &str) -> Object {
 fn scalar(place: Place, json: &str, exact: &mut bool) -> Value {
     let literal = place.of(json);
     match place.kind {
-        Kind::Text => Value::String(string(literal, exact)),
+        Kind::Text => Value::String(string(place, json, exact)),
         Kind::Bool => Value::Bool(literal == "true"),
         Kind::Integer => integer(literal, exact),
         Kind::Float => float(literal, exact),
@@ -84,14 +83,12 @@ fn scalar(place: Place, json: &str, exact: &mut bool) -> Value {
     }
 }
 
-fn string(literal: &str, exact: &mut bool) -> String {
-    text::text(literal).map_or_else(
-        || {
-            *exact = false;
-            text::lossy(literal)
-        },
-        std::borrow::Cow::into_owned,
-    )
+fn string(place: Place, json: &str, exact: &mut bool) -> String {
+    if let Some(text) = place.text(json) {
+        return text.into_owned();
+    }
+    *exact = false;
+    place.lossy(json)
 }
 
 fn integer(literal: &str, exact: &mut bool) -> Value {

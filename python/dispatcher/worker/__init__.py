@@ -1,1 +1,2 @@
-"""The process that runs tasks. Applications import :mod:`dispatcher.worker.task` and ``.exceptions`` at most."""
+"""The process that runs tasks. Applications import `dispatcher.worker.task` and
+`dispatcher.worker.exceptions` at most."""

@@ -1,38 +1,44 @@
-"""``python -m dispatcher.worker``: one worker by itself, as a service starts it that does not fork.
+"""`python -m dispatcher.worker`: one worker by itself, as a service starts it that does not fork.
 
-Its channel is descriptor 0; the first line on it is the ``setup`` packet. It has no tickets, so it is given one
-task at a time.
+Its channel is descriptor 0, and the first frame on it is the setup. It has no tickets, so it is given one
+task at a time. Where it stands: in the place of `template`, for `process_manager_cls: SpawnServerManager`.
 """
 
 from __future__ import annotations
 
-import json
 import os
+import signal
 import sys
+import traceback
 
+from .ending import leave
+from .kernel import die_with_parent
 from .loop import live
 from .setup import prepare
-from .template import move_away
+from .wire import Channel, take_stdin
 
 
 def main() -> int:
-    """Runs tasks until the service closes the channel."""
-    number = os.environ.get('DISPATCHER_WORKER_ID')
-    if number is None:
-        print('python -m dispatcher.worker is started by the service; run `dispatcher serve` instead', file=sys.stderr)
+    """Runs tasks until the service closes the channel; gives the exit code."""
+    number = os.environ.get("DISPATCHER_WORKER_ID", "")
+    if not number.isdecimal():
+        sys.stderr.write("python -m dispatcher.worker is started by the service: run `dispatcher serve`\n")
         return 2
-    sock = move_away(0)
-    line = bytearray()
-    while not line.endswith(b'\n'):
-        # Byte by byte: what follows the line is not ours to read.
-        byte = sock.recv(1)
-        if not byte:
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    channel = Channel(take_stdin())
+    die_with_parent()
+    while not channel.frames:
+        if channel.closed:
             return 0
-        line += byte
-    setup = json.loads(line)
-    prepare(setup)
-    return live(int(number), sock, None, setup['worker'])
+        channel.receive()
+    setup = channel.frames.popleft()
+    try:
+        prepare(setup)
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return live(int(number), channel, None, setup["worker"])
 
 
-if __name__ == '__main__':
-    sys.exit(main())
+if __name__ == "__main__":
+    leave(main())

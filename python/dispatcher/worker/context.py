@@ -1,39 +1,44 @@
-"""What a task with ``bind=True`` gets as its first argument."""
+"""What a task with `bind=True` gets as its first argument: its view of the worker and the service.
+
+Knows only the two queues of the worker. Where it stands: made for each run of such a task.
+"""
 
 from __future__ import annotations
 
+from _thread import allocate_lock
 from typing import Any
 
-from .wire import Channel
-
-_requests = 0
+_turn = allocate_lock()
+"""Held by the thread that waits for an answer, as answers do not say whose they are."""
 
 
 class BoundContext:
     """A task's view of its service."""
 
-    def __init__(self, channel: Channel, worker_id: int, uuid: str) -> None:
-        self._channel = channel
-        #: the number of the worker that runs the task
+    def __init__(
+        self,
+        worker_id: int,
+        message: dict[str, Any],
+        message_queue: Any,
+        finished_queue: Any,
+    ) -> None:
         self.worker_id = worker_id
-        #: the task's own uuid
-        self.uuid = uuid
+        """The number of the worker that runs the task."""
+        self.uuid: str = message.get("uuid", "<unknown>")
+        """The task's own uuid."""
+        self._message_queue = message_queue
+        self._finished_queue = finished_queue
 
     def control(self, command: str, data: dict[str, Any] | None = None) -> dict[str, Any]:
         """Asks the service that runs this task, and waits for its answer.
 
-        The answer is that of the control command (``running``, ``workers``, …) without ``node_id``; an unknown
-        command or a bad argument gives ``{'error': …}``.
+        The answer is that of the control command (`running`, `workers`, `cancel` ...) without `node_id`; an
+        unknown command or a bad argument gives `{"error": ...}`.
         """
-        global _requests
-        _requests += 1
-        frame = {
-            'event': 'control',
-            'worker': self.worker_id,
-            'id': _requests,
-            'command': command,
-            'control_data': data or {},
-        }
-        self._channel.send_frame(frame)
-        reply: dict[str, Any] = self._channel.wait_reply(_requests)['data']
+        request: dict[str, Any] = {"worker": self.worker_id, "event": "control", "command": command}
+        if data:
+            request["control_data"] = data
+        with _turn:
+            self._finished_queue.put(request)
+            reply: dict[str, Any] = self._message_queue.get()
         return reply

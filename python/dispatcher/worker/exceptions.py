@@ -1,13 +1,23 @@
-"""What a task may raise, or have raised in it, to speak with its worker."""
+"""What a task may raise, or have raised in it, to speak with its worker.
+
+Knows nothing else of the worker. Where it stands: imported by applications and by everything here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
 
 
-class DispatcherException(Exception):
-    """The root of both."""
-
-
-class DispatcherExit(DispatcherException):
-    """Raised by a task, or by a signal handler that a task installed: the worker leaves after this task."""
-
-
-class DispatcherCancel(DispatcherException):
+class DispatcherCancel(Exception):
     """Raised in a task that is cancelled or out of time. Catch it to clean up, then let it go on."""
+
+
+class DispatcherExit(Exception):
+    """Raised by a task, or by a signal handler of its own: the task is over and the worker leaves after it.
+
+    :param result: what the task counts as having returned
+    """
+
+    def __init__(self, result: Any = "<exit>") -> None:
+        super().__init__(result)
+        self.result = result

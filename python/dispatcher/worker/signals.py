@@ -1,92 +1,153 @@
 """The three signals of a worker.
 
-SIGUSR1 belongs to the service: it raises :exc:`DispatcherCancel` in the running task. SIGINT and SIGTERM mean
-*leave* to an idle worker; while a task runs they do what they do to any Python program, unless the task has
-installed handlers of its own. Installing handlers costs system calls, so ours stay in place and act by what the
-worker is doing; after each task they are put back if the task has changed them.
+SIGUSR1 belongs to the service, which writes a cancel frame first: it raises `DispatcherCancel` in the task
+that the frame names, or in the running one if there is no frame at all. SIGINT and SIGTERM mean *leave* to an
+idle worker; while a task runs they do what they do to any program, so a task may install handlers of its own.
+
+A handler runs between any two steps of the interpreter. So that a cancel hits its task and nothing else, it
+raises only above `Signals.call` on the stack; at any other moment it notes that it came, and the next `call`
+looks. Where it stands: around everything of the application that a task consists of.
 """
 
 from __future__ import annotations
 
-# The public getsignal wraps its answer in an enum, which costs more than a short task.
-import _signal  # type: ignore[import-not-found]
+import importlib
 import os
 import signal
+import socket
+from collections.abc import Callable
 from types import FrameType
+from typing import Any, NoReturn, TypeVar
 
 from .exceptions import DispatcherCancel
 from .wire import Channel
 
+T = TypeVar("T")
 
-class Leave(BaseException):
-    """Breaks an idle worker's wait."""
+# Below `signal` stands a module of C with the same functions. Handlers change four times a task, and what the
+# upper ones add, enums, takes longer than all the rest of the worker.
+_below = importlib.import_module("_signal")
+_set: Callable[[int, Any], Any] = _below.signal
+_get: Callable[[int], Any] = _below.getsignal
+
+_USR1, _TERM, _INT, _DEFAULT = map(int, (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT, signal.SIG_DFL))
 
 
 class Signals:
-    """What the worker is doing, as far as signals must know."""
+    """What the worker is doing, as far as its signal handlers must know."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel | None = None) -> None:
         self.channel = channel
-        #: the uuid of the running task
-        self.current: str | None = None
-        #: a SIGUSR1 came between two tasks
-        self._missed = False
-        #: only while this is set may a wait be broken
-        self.waiting = False
+        """Where cancel frames come from; none for a worker object that is used by itself."""
+        self.current = ""
+        """The uuid of the task that `call` belongs to."""
+        self.answered = ""
+        """Its uuid too, once a cancel frame has got through to it."""
         self.leaving = False
+        """Told to leave while idle."""
+        self.waiting = False
+        """The worker is about to wait for frames, or waits."""
+        self._pid = os.getpid()
+        self._pending = False
+        self._shielded = 0
+        # One object each, so that it can be seen whether they are still installed.
+        self._cancel, self._leave = self._on_cancel, self._on_leave
 
-    def install(self) -> None:
-        """Takes over the three signals."""
-        signal.signal(signal.SIGUSR1, self._on_cancel)
-        signal.signal(signal.SIGTERM, self._on_stop)
-        signal.signal(signal.SIGINT, self._on_stop)
+    # -- which handlers are installed
 
-    def restore(self) -> None:
-        """Takes back what a task may have changed."""
-        if _signal.getsignal(signal.SIGTERM) != self._on_stop:
-            signal.signal(signal.SIGTERM, self._on_stop)
-        if _signal.getsignal(signal.SIGINT) != self._on_stop:
-            signal.signal(signal.SIGINT, self._on_stop)
-        if _signal.getsignal(signal.SIGUSR1) != self._on_cancel:
-            signal.signal(signal.SIGUSR1, self._on_cancel)
+    def enter_idle(self) -> None:
+        """All three are ours."""
+        _set(_TERM, self._leave)
+        _set(_INT, self._leave)
+        if _get(_USR1) is not self._cancel:
+            _set(_USR1, self._cancel)
 
-    def begin(self, uuid: str) -> None:
-        """A task is current from here on; raises in it if it was cancelled on its way here."""
-        self.current = uuid
-        if self._missed or self.channel.cancelled:
-            self._missed = False
-            self._check(uuid, asked_by_name=True)
+    def enter_task(self) -> None:
+        """Only SIGUSR1 is ours."""
+        _set(_TERM, _DEFAULT)
+        _set(_INT, _DEFAULT)
+        if _get(_USR1) is not self._cancel:
+            _set(_USR1, self._cancel)
 
-    def end(self) -> None:
-        """No task is current any more."""
-        self.current = None
-        self.channel.cancelled.clear()
+    # -- running code of the application
 
-    def _on_cancel(self, _signum: int, _frame: FrameType | None) -> None:
-        uuid = self.current
-        if uuid is None:
-            self._missed = True
+    def call(self, function: Callable[[Any], T], argument: Any) -> T:
+        """Calls a function in which the current task may be cancelled. Set `current` before."""
+        if self._pending:
+            self._look()
+        return function(argument)
+
+    def shield(self) -> None:
+        """From here on nothing is raised, in the thread that handlers run in."""
+        self._shielded += 1
+
+    def unshield(self) -> None:
+        """Raises what has been held back meanwhile."""
+        self._shielded -= 1
+        if self._pending and not self._shielded:
+            self._look()
+
+    def _look(self) -> None:
+        """Raises if a cancel frame names the current task; a signal without a frame came before its time."""
+        if self._read_frames()[0]:
+            self._raise()
+
+    def _raise(self) -> NoReturn:
+        self.answered = self.current
+        raise DispatcherCancel
+
+    def _read_frames(self) -> tuple[bool, bool]:
+        """Whether cancel frames name the current task, and whether there are any at all."""
+        channel, hit, any_at_all = self.channel, False, False
+        while True:
+            self._shielded += 1
+            try:
+                self._pending = False
+                ours, others = ([], 0) if channel is None else channel.take_cancels(self.current)
+            finally:
+                self._shielded -= 1
+            any_at_all = any_at_all or bool(ours) or others > 0
+            # A signal just before a system call does not wake it, so the service may say it again.
+            heard = self.answered == self.current
+            hit = hit or any(not (heard and cancel.get("again")) for cancel in ours)
+            # Looked at with the shield down: what comes later acts by itself.
+            if not self._pending:
+                break
+        # A task further back may be meant: whoever comes next looks again. Never taken back here, as a
+        # handler may have found more since.
+        if others:
+            self._pending = True
+        return hit, any_at_all
+
+    # -- handlers
+
+    def _on_cancel(self, _signum: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._pid:
+            raise DispatcherCancel  # in a child of the task, which has no part in the channel
+        if self._shielded or not _within_call(frame):
+            self._pending = True
             return
-        self._check(uuid, asked_by_name=False)
+        hit, any_at_all = self._read_frames()
+        if hit or not any_at_all:
+            self._raise()
 
-    def _check(self, uuid: str, asked_by_name: bool) -> None:
-        """Raises when a cancel frame names this task; or, outside of frames, when someone sent a bare signal."""
-        channel = self.channel
-        channel.read_now()
-        channel.look_for_cancels()
-        if uuid in channel.cancelled:
-            channel.cancelled.discard(uuid)
-            raise DispatcherCancel
-        if not asked_by_name and not channel.cancelled:
-            raise DispatcherCancel
+    def _on_leave(self, _signum: int, _frame: FrameType | None) -> None:
+        self.leaving = True
+        if self.waiting and self.channel is not None and os.getpid() == self._pid:
+            # Ends the wait without an exception, which could fall between a frame and its keeping.
+            try:
+                self.channel.sock.shutdown(socket.SHUT_RD)
+            except OSError:
+                pass  # closed already, which ends the wait too
 
-    def _on_stop(self, signum: int, _frame: FrameType | None) -> None:
-        if self.current is None:
-            self.leaving = True
-            if self.waiting:
-                raise Leave
-            return
-        if signum == signal.SIGINT:
-            raise KeyboardInterrupt
-        signal.signal(signum, signal.SIG_DFL)
-        os.kill(os.getpid(), signum)
+
+_CALL = Signals.call.__code__
+
+
+def _within_call(frame: FrameType | None) -> bool:
+    """Whether the interrupted code was called by `Signals.call`, or is it."""
+    while frame is not None:
+        if frame.f_code is _CALL:
+            return True
+        frame = frame.f_back
+    return False

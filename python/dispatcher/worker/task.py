@@ -1,46 +1,45 @@
 """The worker that runs tasks, made to be subclassed.
 
-``worker.worker_cls`` in the configuration names a subclass; its hooks run at the marked places. The order of a
-task: :meth:`TaskWorker.pre_task`, the call, :meth:`TaskWorker.post_task`, then the result goes to the service.
+`worker.worker_cls` in the configuration names a subclass; its hooks run at the marked places. Around a task:
+`pre_task`, `perform_work`, `post_task`, then the service hears of it. Never speaks with the service itself.
+Where it stands: `loop` hands it one message after another.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import time
-import traceback
-from json.encoder import encode_basestring_ascii as quote
+from time import time
+from types import CoroutineType
 from typing import Any
 
-from ..registry import DispatcherMethodRegistry
-from ..registry import registry as default_registry
+from dispatcher.registry import DispatcherMethodRegistry
+from dispatcher.registry import registry as default_registry
+
 from .context import BoundContext
 from .exceptions import DispatcherCancel, DispatcherExit
-from .run import Policy, Resolver, TaskNotFound, TaskRefused, call_target
+from .log import note
+from .outcome import Ending, error_of, own_traceback
+from .run import Policy, TaskNotFound, TaskRefused, find
 from .signals import Signals
-from .wire import Channel
 
-__all__ = ['DispatcherCancel', 'DispatcherExit', 'TaskWorker']
+__all__ = ["DispatcherCancel", "DispatcherExit", "TaskWorker"]
 
-logger = logging.getLogger('dispatcher.worker')
+logger = logging.getLogger("dispatcher.worker.task")
 
-#: a result longer than this stays in the worker; the task has succeeded all the same
-MAX_RESULT = 1024 * 1024
-
-_TRACE_FRAMES = 8
+_SHOWN_TYPES = (type(None), list, dict, int, str)
+"""Types of results that `post_task` sees; dispatcherd's, and no subclasses of them."""
 
 
 class TaskWorker:
     """Runs one task after another.
 
-    :param worker_id: the number that ``worker-0`` shows
-    :param message_queue: where messages come from; has ``get``
-    :param finished_queue: where results go; has ``put``
-    :param registry: what is registered with ``@task``
-    :param idle_timeout: seconds of idleness after which :meth:`on_idle` runs; 0 never
-    :param worker_kwargs: ``worker.worker_kwargs`` of the configuration, for subclasses
+    :param worker_id: the number that `worker-0` shows
+    :param message_queue: where messages come from; has `get` and `put`
+    :param finished_queue: where results go; has `get` and `put`
+    :param registry: what is decorated with `@task`
+    :param idle_timeout: seconds without a task after which `on_idle` runs; 0 never
+    :param worker_kwargs: further keys of `worker.worker_kwargs` in the configuration
     """
 
     def __init__(
@@ -56,195 +55,172 @@ class TaskWorker:
         self.message_queue = message_queue
         self.finished_queue = finished_queue
         self.registry = registry
-        self.idle_timeout = idle_timeout or None
+        self.idle_timeout = idle_timeout
         self.worker_kwargs = worker_kwargs
         self.pid = os.getpid()
         self.ppid = os.getppid()
-        self.resolver = Resolver(registry, Policy())
-        self.exiting = False
+        self.exit_after_current_task = False
+        self._policy: Policy | None = None
+        """What the configuration lets run; none while only this process itself hands over messages."""
         self._trusted = False
-        self._error: dict[str, Any] | None = None
-        self._outcome = 'success'
-        self.channel: Channel
-        self.signals: Signals
+        """Whether the current message comes from the configuration."""
+        self._ending = Ending()
+        self._signals = Signals()
+        self._signals.enter_idle()
 
-    # -- hooks for subclasses
+    # -- hooks
 
     def on_start(self) -> None:
-        """Once, before the worker says that it is ready."""
+        """Runs once, before the worker is ready. If it raises, the worker leaves; another starts later."""
 
     def on_shutdown(self) -> None:
-        """Once, before the worker leaves."""
+        """Runs once, before the worker leaves."""
 
     def on_idle(self) -> None:
-        """Each time that ``idle_timeout`` passes without a task."""
+        """Runs each time that `idle_timeout` passes without a task."""
 
     def pre_task(self, message: dict[str, Any]) -> None:
-        """Before each task."""
+        """Runs before each task, which may be cancelled here already. The task runs even if it raises."""
 
     def post_task(self, result: dict[str, Any]) -> None:
-        """After each task, before the service hears of it."""
+        """Runs after each task, before the service hears of its end."""
 
     def should_exit(self) -> bool:
-        """Whether to leave now: the worker asks after each task."""
-        return self.exiting
+        """Whether to leave; asked between tasks."""
+        return self.exit_after_current_task or self._signals.leaving
+
+    def enter_task_mode(self) -> None:
+        """A task is about to run: SIGTERM and SIGINT get their default handlers."""
+        self._signals.enter_task()
+
+    def enter_idle_mode(self) -> None:
+        """The task is over: SIGTERM and SIGINT mean leave."""
+        self._signals.enter_idle()
 
     # -- messages of the worker
 
     def get_uuid(self, message: dict[str, Any]) -> str:
-        """The uuid of a message."""
-        uuid: str = message.get('uuid', '<unknown>')
+        """The uuid of a task message."""
+        uuid: str = message.get("uuid", "<unknown>")
         return uuid
 
     def get_ready_message(self) -> dict[str, Any]:
-        """What the worker says when it can be given tasks."""
-        return {'worker': self.worker_id, 'event': 'ready'}
+        """What the worker says when it can be given tasks; `loop` adds what the protocol asks for."""
+        return {"worker": self.worker_id, "event": "ready"}
 
     def get_shutdown_message(self) -> dict[str, Any]:
         """What the worker says when it leaves."""
-        return {'worker': self.worker_id, 'event': 'shutdown'}
+        return {"worker": self.worker_id, "event": "shutdown"}
 
     # -- one task
 
-    def enter_task_mode(self) -> None:
-        """A task is about to run."""
-
-    def enter_idle_mode(self) -> None:
-        """The task is over."""
-        self.signals.restore()
-
     def produce_binder(self, message: dict[str, Any]) -> BoundContext:
-        """The first argument of a task with ``bind=True``."""
-        return BoundContext(self.channel, self.worker_id, self.get_uuid(message))
+        """The first argument of a task with `bind=True`."""
+        return BoundContext(self.worker_id, message, self.message_queue, self.finished_queue)
 
     def run_callable(self, message: dict[str, Any]) -> Any:
-        """Finds the task's function and calls it; what it returns is the task's result."""
-        name = message['task']
-        target = self.resolver.resolve(name, self._trusted)
-        args = message.get('args', ())
-        kwargs = message.get('kwargs') or {}
-        if message.get('bind') is True or self.registry.is_bound(target):
-            args = [self.produce_binder(message), *args]
-        return call_target(target)(*args, **kwargs)
+        """Finds what the message names and calls it; what it returns is the result."""
+        method = find(message["task"], self.registry, self._policy, self._trusted)
+        args = message.get("args") or ()
+        kwargs = message.get("kwargs") or {}
+        if method.bind or message.get("bind") is True:
+            args = (self.produce_binder(message), *args)
+        value = method.get_callable()(*args, **kwargs)
+        if type(value) is CoroutineType:
+            # Imported only by those who write such tasks: it is larger than the rest of the worker.
+            import asyncio
+
+            return asyncio.run(value)
+        return value
 
     def perform_work(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Runs one task from beginning to end; returns what :meth:`post_task` has seen."""
+        """Runs one task and what is to follow it; gives what `post_task` sees."""
         uuid = self.get_uuid(message)
-        self._outcome, self._error = 'success', None
-        value: Any = None
-        self.enter_task_mode()
-        started = time.time()
-        try:
-            self.signals.begin(uuid)
-            try:
-                self.pre_task(message)
-                value = self.run_callable(message)
-            finally:
-                self.signals.current = None
-        except DispatcherCancel:
-            value, self._outcome = '<cancel>', 'cancelled'
-            logger.warning('task %s (uuid=%s) was cancelled', message.get('task'), uuid)
-        except DispatcherExit as exc:
-            value = str(exc) or '<exit>'
-            self.exiting = True
-        except (Exception, SystemExit, KeyboardInterrupt, GeneratorExit) as exc:
-            self._failed(message, uuid, exc)
-        finally:
-            self.signals.end()
-        finished = time.time()
-        if self._outcome == 'success':
-            self._follow(message, 'callbacks')
-        elif self._outcome == 'failure':
-            self._follow(message, 'errbacks')
+        self._ending.begin(time())
+        self.exit_after_current_task = False
+        self._carry_out(message, uuid, self._ending)
+        return self._finish(uuid)
+
+    def _finish(self, uuid: str) -> dict[str, Any]:
+        """The last task has ended as `ending` says: what `post_task` sees of it."""
+        ending = self._ending
+        ending.finished = time()
+        value = ending.value
         result = {
-            'worker': self.worker_id,
-            'event': 'done',
-            'result': value,
-            'uuid': uuid,
-            'time_started': started,
-            'time_finish': finished,
+            "worker": self.worker_id,
+            "event": "done",
+            "result": value if type(value) in _SHOWN_TYPES else None,
+            "uuid": uuid,
+            "time_started": ending.started,
+            "time_finish": ending.finished,
         }
-        if self.exiting:
-            result['is_stopping'] = True
-        try:
-            self.post_task(result)
-        except Exception:
-            logger.exception('post_task failed after task %s (uuid=%s)', message.get('task'), uuid)
-        self.enter_idle_mode()
+        if self._stopping():
+            result["is_stopping"] = True
         return result
 
-    def _failed(self, message: dict[str, Any], uuid: str, exc: BaseException) -> None:
-        self._outcome = 'refused' if isinstance(exc, TaskRefused) else 'failure'
-        name = message.get('task')
-        frames = traceback.extract_tb(exc.__traceback__)[-_TRACE_FRAMES:]
-        trace = [f'{frame.filename}:{frame.lineno} in {frame.name}' for frame in frames]
-        self._error = {'type': type(exc).__name__, 'message': _text(exc)[:2000], 'trace': trace}
-        if isinstance(exc, KeyboardInterrupt):
-            self.exiting = True
-        if getattr(exc, 'is_awx_task_error', False):
-            logger.warning('task %s (uuid=%s) failed: %s', name, uuid, _text(exc))
-        elif isinstance(exc, (TaskRefused, TaskNotFound)):
-            pass  # the service's own line says it all
-        else:
-            where = '\n'.join(f'  {line}' for line in trace)
-            logger.error('task %s (uuid=%s) failed: %s: %s\n%s', name, uuid, type(exc).__name__, _text(exc), where)
+    def _stopping(self) -> bool:
+        return self.exit_after_current_task or self._signals.leaving
 
-    def _follow(self, message: dict[str, Any], key: str) -> None:
-        """Runs the messages that follow a success or a failure, here and now, each for itself."""
-        following = message.get(key)
-        if not following:
+    def _carry_out(self, message: dict[str, Any], uuid: str, ending: Ending) -> None:
+        """One message, then its errbacks if it failed, and its callbacks unless it was cancelled."""
+        signals = self._signals
+        signals.current = uuid
+        try:
+            ending.value = signals.call(self.run_callable, message)
+        except BaseException as error:
+            # Not even sys.exit ends the worker; DispatcherExit is there for that.
+            signals.current = ""
+            self._note_error(message, ending, error)
+        signals.current = ""
+        if ending.outcome == "failure" and "errbacks" in message:
+            self._follow(message, "errbacks", uuid, ending)
+        if ending.outcome != "cancelled" and "callbacks" in message:
+            self._follow(message, "callbacks", uuid, ending)
+
+    def _follow(self, message: dict[str, Any], key: str, uuid: str, ending: Ending) -> None:
+        """Runs the messages under this key as parts of their task."""
+        what = f"{key} of task {message['task']} (uuid={uuid})"
+        entries = message[key] or ()
+        if not isinstance(entries, (list, tuple)):
+            note(logger, logging.ERROR, "%s: no list of messages", what)
             return
-        if not isinstance(following, list):
-            logger.error('%s of task %s must be a list of messages', key, message.get('task'))
-            return
-        for entry in following:
-            if not isinstance(entry, dict) or not isinstance(entry.get('task'), str):
-                logger.error('%s of task %s: an entry is no task message', key, message.get('task'))
+        for entry in entries:
+            if self._stopping() or ending.outcome == "cancelled":
+                return
+            if not isinstance(entry, dict) or not isinstance(entry.get("task"), str):
+                note(logger, logging.ERROR, "%s: an entry is no task message", what)
                 continue
-            trusted, self._trusted = self._trusted, False
-            try:
-                self.run_callable({'uuid': self.get_uuid(message), **entry})
-            except Exception as exc:
-                logger.error('%s %s failed: %s: %s', key, entry.get('task'), type(exc).__name__, _text(exc))
-            finally:
-                self._trusted = trusted
+            own = Ending()
+            self._carry_out({**entry, "uuid": uuid}, uuid, own)
+            if own.outcome == "cancelled":
+                # Whoever cancels a task means what is left of it.
+                ending.outcome, ending.error = own.outcome, own.error
+            elif own.error is not None:
+                why = own.error["message"]
+                note(logger, logging.ERROR, "%s: %s %s: %s", what, entry["task"], own.outcome, why)
 
-    # -- between tasks
-
-    def work(self, frame: dict[str, Any]) -> bytes:
-        """Runs the task of a run frame and gives the frame that says how it ended."""
-        self._trusted = frame.get('trusted') is True
-        result = self.perform_work(frame['message'])
-        return self._done(result)
-
-    def _done(self, result: dict[str, Any]) -> bytes:
-        head = (
-            f'{{"event":"done","worker":{self.worker_id},"uuid":{quote(result["uuid"])},'
-            f'"outcome":"{self._outcome}","time_started":{result["time_started"]!r},'
-            f'"time_finish":{result["time_finish"]!r}'
-        )
-        value = result.get('result')
-        if value is not None:
-            head += f',"result":{_result(value)}'
-        if self._error is not None:
-            head += f',"error":{json.dumps(self._error)}'
-        if self.exiting:
-            head += ',"is_stopping":true'
-        return head.encode() + b'}\n'
-
-
-def _result(value: Any) -> str:
-    """The result as JSON if it is plain and short; a task that has succeeded does not fail by its result."""
-    try:
-        text = json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError, RecursionError):
-        return 'null'
-    return text if len(text) <= MAX_RESULT else 'null'
-
-
-def _text(exc: BaseException) -> str:
-    """An exception's text, even of one that cannot say it."""
-    try:
-        return str(exc)
-    except Exception:
-        return f'<{type(exc).__name__} without a readable text>'
+    def _note_error(self, message: dict[str, Any], ending: Ending, error: BaseException) -> None:
+        """Notes and logs what ended a call."""
+        if isinstance(error, DispatcherExit):
+            self.exit_after_current_task = True
+            ending.value = error.result
+            return
+        name, uuid = message.get("task"), self.get_uuid(message)
+        ending.error = error_of(error)
+        ending.outcome = "failure"
+        if isinstance(error, DispatcherCancel):
+            ending.outcome, ending.value = "cancelled", "<cancel>"
+            where = ending.error["trace"][-1:] or ["its start"]
+            note(logger, logging.WARNING, "task %s (uuid=%s) was cancelled at %s", name, uuid, where[0])
+        elif isinstance(error, TaskRefused):
+            # Of this and the next the service writes a line that says it all.
+            ending.outcome = "refused"
+        elif isinstance(error, TaskNotFound):
+            pass
+        elif getattr(error, "is_awx_task_error", False):
+            # Seen and recorded by the application already.
+            note(logger, logging.WARNING, "task %s (uuid=%s) failed: %s", name, uuid, ending.error["message"])
+        else:
+            trace = (type(error), error, own_traceback(error))
+            text = ending.error["message"]
+            note(logger, logging.ERROR, "task %s (uuid=%s) failed: %s", name, uuid, text, exc_info=trace)

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use super::{Done, FrameError, Outcome, Ready, TaskError, WorkerFrame};
 use crate::json::{self, Kind, Limits, Scanner, Token, Value, each_field};
-use crate::{text, value};
+use crate::value;
 
 /// How much of an unknown event's name is kept, in characters.
 const NAME_SHOWN: usize = 64;
@@ -124,7 +124,7 @@ impl Keys<'_> {
 
     fn text(&self, name: &str, value: Option<Value>) -> Result<String, FrameError> {
         match value {
-            Some(value) if value.kind == Kind::Text => Ok(text::lossy(value.of(self.line))),
+            Some(value) if value.kind == Kind::Text => Ok(value.lossy(self.line)),
             Some(_) => Err(unreadable(&format!("{name} is no text"))),
             None => Err(unreadable(&format!("{name} is missing"))),
         }
@@ -163,8 +163,8 @@ fn task_error(error: Value, line: &str) -> Result<TaskError, FrameError> {
     let mut found = TaskError::default();
     let mut trace = None;
     each_field(json, Limits::LENGTH_ONLY, |key, value| match key {
-        b"type" if value.kind == Kind::Text => found.kind = text::lossy(value.of(json)),
-        b"message" if value.kind == Kind::Text => found.message = text::lossy(value.of(json)),
+        b"type" if value.kind == Kind::Text => found.kind = value.lossy(json),
+        b"message" if value.kind == Kind::Text => found.message = value.lossy(json),
         b"trace" if value.kind != Kind::Null => trace = Some(value),
         _ => {}
     })
@@ -182,8 +182,10 @@ fn texts(name: &str, list: Option<Value>, within: &str) -> Result<Vec<String>, F
     let mut token = scanner.token();
     if token == Ok(Token::Open(Kind::List)) {
         token = scanner.token();
-        while let Ok(Token::Scalar(Value { kind: Kind::Text, start, end })) = token {
-            found.push(text::lossy(&json[start..end]));
+        while let Ok(Token::Scalar(item)) = token
+            && item.kind == Kind::Text
+        {
+            found.push(item.lossy(json));
             token = scanner.token();
         }
     }

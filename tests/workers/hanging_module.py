@@ -1,0 +1,6 @@
+"""Never gets loaded."""
+
+import time
+
+print("hanging now", flush=True)
+time.sleep(3600)
