@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -108,17 +109,30 @@ def test_a_signal_lets_an_idle_worker_leave(template: Template, number: signal.S
     assert template.exit_of(worker) == 0
 
 
-def test_a_signal_to_leave_is_never_lost_between_frames(template: Template) -> None:
-    for number in range(60):
+def test_a_signal_to_leave_lets_what_has_reached_the_worker_run(template: Template) -> None:
+    chance = random.Random(21)
+    for number in range(80):
         worker = template.fork(number)
-        worker.give_tickets(1)
-        worker.send(worker.run_frame("worker_tasks.nothing"))
-        for _ in range(number * 40):
+        frames = [worker.run_frame("worker_tasks.give", n) for n in range(3)]
+        worker.give_tickets(*(frame["seq"] for frame in frames))
+        if number % 2:
+            worker.send(*frames)
+        for _ in range(chance.randrange(4000)):
             pass
         worker.signal(signal.SIGTERM)
+        for _ in range(chance.randrange(400)):
+            pass
+        try:
+            if not number % 2:
+                worker.send(*frames)
+        except BrokenPipeError:
+            frames = []
         status = template.exit_of(worker)
-        # In the task SIGTERM does what it does to any program, outside of it the worker leaves.
+        # In a task SIGTERM does what it does to any program; outside of it the worker leaves.
         assert status in (0, signal.SIGTERM)
+        if status == 0:
+            assert [worker.done()["result"] for _ in frames] == [0, 1, 2][: len(frames)]
+            assert worker.frame()["event"] == "shutdown"
 
 
 def test_sigterm_ends_a_worker_in_a_task(template: Template, tmp_path: Path) -> None:

@@ -132,10 +132,10 @@ class _Loop:
 
     def run(self) -> None:
         """Runs tasks until it is time to leave."""
-        channel, tickets, signals = self._channel, self._tickets, self._signals
+        channel, tickets = self._channel, self._tickets
         frames, send = channel.frames, channel.send
-        self._leave = self._worker.should_exit()
-        while not (self._leave or signals.leaving):
+        self._look_whether_to_leave()
+        while not self._leave:
             if not frames:
                 if channel.closed:
                     return
@@ -157,17 +157,23 @@ class _Loop:
         worker, channel, signals = self._worker, self._channel, self._signals
         signals.waiting = True
         # Looked at after the flag is up: from here on the signal itself ends the wait.
-        if not signals.leaving:
-            if not worker.idle_timeout or channel.wait(worker.idle_timeout):
-                channel.receive()
-            else:
-                signals.waiting = False
-                try:
-                    worker.on_idle()
-                except Exception:
-                    note(logger, logging.ERROR, "on_idle failed", exc_info=True)
+        if signals.leaving:
+            channel.close_for_reading()
+        if not worker.idle_timeout or channel.wait(worker.idle_timeout):
+            channel.receive()
+        else:
+            signals.waiting = False
+            try:
+                worker.on_idle()
+            except Exception:
+                note(logger, logging.ERROR, "on_idle failed", exc_info=True)
         signals.waiting = False
-        self._leave = worker.should_exit()
+        self._look_whether_to_leave()
+
+    def _look_whether_to_leave(self) -> None:
+        """After a signal the end of the channel says so instead: what has reached the worker still runs."""
+        by_signal = self._signals.leaving and not self._worker.exit_after_current_task
+        self._leave = self._worker.should_exit() and not by_signal
 
     def _task(self, frame: Frame) -> bytes:
         """Runs the task of a frame and gives the frame that says how it ended."""
@@ -190,8 +196,8 @@ class _Loop:
         value = done["result"]
         if value is None:
             value = worker._ending.value
-        self._leave = worker.should_exit()
-        return done_frame(worker.worker_id, uuid, worker._ending, value, self._leave)
+        self._look_whether_to_leave()
+        return done_frame(worker.worker_id, uuid, worker._ending, value, self._leave or signals.leaving)
 
     def _perform(self, frame: Frame, message: dict[str, Any], uuid: str) -> dict[str, Any]:
         """`pre_task` and `perform_work`, whatever a subclass has made of them: there is always a result."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 import importlib
 import os
 import signal
-import socket
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
@@ -44,7 +43,7 @@ class Signals:
         self.answered = ""
         """Its uuid too, once a cancel frame has got through to it."""
         self.leaving = False
-        """Told to leave while idle."""
+        """Told to leave, by a signal that came while no task ran."""
         self.waiting = False
         """The worker is about to wait for frames, or waits."""
         self._pid = os.getpid()
@@ -135,10 +134,7 @@ class Signals:
         self.leaving = True
         if self.waiting and self.channel is not None and os.getpid() == self._pid:
             # Ends the wait without an exception, which could fall between a frame and its keeping.
-            try:
-                self.channel.sock.shutdown(socket.SHUT_RD)
-            except OSError:
-                pass  # closed already, which ends the wait too
+            self.channel.close_for_reading()
 
 
 _CALL = Signals.call.__code__

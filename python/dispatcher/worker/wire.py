@@ -96,6 +96,13 @@ class Channel:
         if end < count:
             self._parts.append(bytes(self._view[end:count]))
 
+    def close_for_reading(self) -> None:
+        """Lets nothing more in: a wait ends, what has come can still be read, the service's writing fails."""
+        try:
+            self.sock.shutdown(socket.SHUT_RD)
+        except OSError:
+            pass  # closed already
+
     def wait(self, seconds: float) -> bool:
         """Whether something comes within this time."""
         poller = select.poll()
