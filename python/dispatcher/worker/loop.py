@@ -172,8 +172,10 @@ class _Loop:
 
     def _look_whether_to_leave(self) -> None:
         """After a signal the end of the channel says so instead: what has reached the worker still runs."""
+        # The worker is asked first: a signal between the two questions must not count as anything else.
+        leave = self._worker.should_exit()
         by_signal = self._signals.leaving and not self._worker.exit_after_current_task
-        self._leave = self._worker.should_exit() and not by_signal
+        self._leave = leave and not by_signal
 
     def _task(self, frame: Frame) -> bytes:
         """Runs the task of a frame and gives the frame that says how it ended."""

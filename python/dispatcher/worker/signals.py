@@ -127,8 +127,12 @@ class Signals:
             self._pending = True
             return
         hit, any_at_all = self._read_frames()
-        if hit or not any_at_all:
+        if hit:
             self._raise()
+        if not any_at_all and self.answered != self.current:
+            # Nobody's frame, so somebody's own signal. Once a frame has got through, a signal without one may
+            # belong to a repeat that was read together with it.
+            raise DispatcherCancel
 
     def _on_leave(self, _signum: int, _frame: FrameType | None) -> None:
         self.leaving = True
