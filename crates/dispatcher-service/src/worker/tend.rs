@@ -37,7 +37,9 @@ pub(crate) async fn tend(
             let pid = made.process.pid();
             let mut tender = Tender::new(worker, made, inbox.clone());
             tender.report(Inbox::Spawned { worker, pid }).await;
-            tender.live(waiting, &mut orders).await
+            let exit = tender.live(waiting, &mut orders).await;
+            tender.tell_unbegun().await;
+            exit
         }
         Err(why) => Exit::StartFailed(why),
     };
@@ -193,6 +195,13 @@ impl Tender {
         }
     }
 
+    /// The worker begins nothing more: what still has its ticket never was begun, and is not lost with it.
+    async fn tell_unbegun(&self) {
+        let unbegun = self.tickets.as_ref().and_then(|tickets| tickets.take_back().ok()).unwrap_or_default();
+        let worker = self.worker;
+        self.report(Inbox::Engine(Input::WorkerLeaving { worker, unbegun })).await;
+    }
+
     /// Writes what the socket takes: tickets first, so that no frame is ever seen without its ticket.
     fn flush(&mut self) {
         if !self.seqs.is_empty() {
@@ -254,7 +263,7 @@ impl Tender {
             WorkerFrame::Control { id, command, data } => {
                 return self.report(Inbox::Control { worker, id, command, data }).await;
             }
-            WorkerFrame::Shutdown => return,
+            WorkerFrame::Shutdown => return self.tell_unbegun().await,
             WorkerFrame::Unknown(event) => {
                 debug!(target: "dispatcher.pool", worker = worker.0, event, "frame of an unknown kind ignored");
                 return;
