@@ -113,7 +113,12 @@ async fn serve(config: Config, options: RunOptions) -> Result<(), RunError> {
         end: None,
         open,
     };
-    let end = driver.run(news, arrivals).await;
+    // A task like the others: what runs at the root of the runtime costs a look at every descriptor each time that
+    // another task wakes it.
+    let end = match tokio::spawn(driver.run(news, arrivals)).await {
+        Ok(end) => end,
+        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+    };
     helpers.shutdown().await;
     if tokio::time::timeout(END_WAIT, finishers.join_all()).await.is_err() {
         warn!(target: "dispatcher.main", "something did not end in time and is left behind");

@@ -2,6 +2,7 @@
 
 pub(crate) mod launch;
 pub(crate) mod template;
+mod channel;
 mod descendants;
 mod packet;
 mod process;

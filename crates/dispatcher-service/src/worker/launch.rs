@@ -5,14 +5,14 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::process::Stdio;
 
 use rustix::pipe::PipeFlags;
-use tokio::net::UnixStream;
 use tokio::process::Command;
 use tokio::sync::{mpsc, oneshot};
 
+use super::channel::Channel;
 use super::process::Process;
 use super::template::ForkRequest;
 use super::tickets::Tickets;
@@ -32,7 +32,7 @@ pub(crate) enum Means {
 /// A worker that exists but has not yet said that it is ready.
 #[derive(Debug)]
 pub(crate) struct Launched {
-    pub(crate) channel: UnixStream,
+    pub(crate) channel: Channel,
     /// `None` for a worker that cannot be handed tasks early.
     pub(crate) tickets: Option<Tickets>,
     pub(crate) process: Process,
@@ -68,7 +68,7 @@ impl Launcher {
         requests: &mpsc::UnboundedSender<ForkRequest>,
     ) -> Result<Launched, String> {
         let say = |error: io::Error| format!("cannot make the worker's channel: {error}");
-        let (ours, theirs) = channel().map_err(say)?;
+        let (ours, theirs) = Channel::pair().map_err(say)?;
         let (tickets, worker_tickets) = Tickets::new().map_err(say)?;
         let lifeline = self.lifeline.try_clone().map_err(say)?;
         let (answer, answered) = oneshot::channel();
@@ -87,24 +87,18 @@ fn spawn(worker: u32, program: &OsString, args: &[OsString], setup: &str) -> Res
             program.to_string_lossy()
         )
     };
-    let (channel, theirs) = channel().map_err(say)?;
+    let (mut channel, theirs) = Channel::pair().map_err(say)?;
     let child = Command::new(program)
         .args(args)
         .env(WORKER_ID, worker.to_string())
         .stdin(Stdio::from(theirs))
         .spawn()
         .map_err(say)?;
-    if !setup.is_empty() {
-        // Far smaller than a socket's buffer, so it never blocks here.
-        rustix::io::write(channel.as_fd(), setup.as_bytes()).map_err(|error| say(error.into()))?;
+    let mut first = setup.as_bytes().to_vec();
+    channel.send(&mut first).map_err(say)?;
+    if !first.is_empty() {
+        return Err("the configuration is too long for a worker's channel".to_owned());
     }
     let process = Process::own(child).map_err(say)?;
     Ok(Launched { channel, tickets: None, process })
-}
-
-/// A stream socket: our end for tokio, the other end blocking, as a worker expects.
-fn channel() -> io::Result<(UnixStream, OwnedFd)> {
-    let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
-    ours.set_nonblocking(true)?;
-    Ok((UnixStream::from_std(ours)?, theirs.into()))
 }

@@ -3,8 +3,11 @@
 //! Signals go through the file descriptor, so they can never reach a stranger that was given the same number.
 //! Never reads or writes the worker's channel (that is `tend`).
 
+use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dispatcher_engine::Exit;
@@ -25,35 +28,33 @@ const STATUS_WAIT: Duration = Duration::from_secs(1);
 const KILL_ROUNDS: usize = 5;
 
 /// A living worker process.
-#[derive(Debug)]
 pub(crate) struct Process {
     pid: i32,
-    pidfd: AsyncFd<OwnedFd>,
-    ending: Ending,
-}
-
-/// Who learns the exit status.
-#[derive(Debug)]
-enum Ending {
-    /// The process is our own child.
-    Own(Box<Child>),
-    /// The fork server is its parent and sends the raw wait status.
-    Reported(oneshot::Receiver<i32>),
+    pidfd: Arc<AsyncFd<OwnedFd>>,
+    /// Made once and kept: a wait that is begun anew at every turn of its owner's loop costs more than the turn.
+    exit: Pin<Box<dyn Future<Output = Exit> + Send + Sync>>,
 }
 
 impl Process {
     /// A process that the fork server made; `pidfd` came from it, opened before it could be reaped.
     pub(crate) fn forked(pid: i32, pidfd: OwnedFd, status: oneshot::Receiver<i32>) -> io::Result<Self> {
-        let pidfd = watch(pidfd, Interest::READABLE)?;
-        Ok(Self { pid, pidfd, ending: Ending::Reported(status) })
+        let pidfd = Arc::new(watch(pidfd, Interest::READABLE)?);
+        let exit = Box::pin(reported(Arc::clone(&pidfd), status));
+        Ok(Self { pid, pidfd, exit })
     }
 
     /// A process that we spawned ourselves.
-    pub(crate) fn own(child: Child) -> io::Result<Self> {
+    pub(crate) fn own(mut child: Child) -> io::Result<Self> {
         let number = child.id().and_then(|pid| i32::try_from(pid).ok());
         let pid = number.and_then(Pid::from_raw).ok_or(io::ErrorKind::NotFound)?;
-        let pidfd = watch(pidfd_open(pid, PidfdFlags::empty())?, Interest::READABLE)?;
-        Ok(Self { pid: pid.as_raw_pid(), pidfd, ending: Ending::Own(Box::new(child)) })
+        let pidfd = Arc::new(watch(pidfd_open(pid, PidfdFlags::empty())?, Interest::READABLE)?);
+        let exit = Box::pin(async move {
+            match child.wait().await {
+                Ok(status) => exit_of(std::os::unix::process::ExitStatusExt::into_raw(status)),
+                Err(_) => Exit::Unknown,
+            }
+        });
+        Ok(Self { pid: pid.as_raw_pid(), pidfd, exit })
     }
 
     pub(crate) fn pid(&self) -> i32 {
@@ -82,22 +83,25 @@ impl Process {
         self.signal(Signal::KILL);
     }
 
-    /// Waits for the end. Cancel-safe.
-    pub(crate) async fn exited(&mut self) -> Exit {
-        match &mut self.ending {
-            Ending::Own(child) => match child.wait().await {
-                Ok(status) => exit_of(std::os::unix::process::ExitStatusExt::into_raw(status)),
-                Err(_) => Exit::Unknown,
-            },
-            Ending::Reported(status) => {
-                // A pid file descriptor becomes readable when its process ends.
-                let _ = self.pidfd.readable().await;
-                match tokio::time::timeout(STATUS_WAIT, status).await {
-                    Ok(Ok(raw)) => exit_of(raw),
-                    Ok(Err(_)) | Err(_) => Exit::Unknown,
-                }
-            }
-        }
+    /// Waits for the end. May be dropped and asked for again, but not after it has given the answer.
+    pub(crate) fn exited(&mut self) -> Pin<&mut (dyn Future<Output = Exit> + Send + Sync)> {
+        self.exit.as_mut()
+    }
+}
+
+/// The end of a process whose parent is the fork server.
+async fn reported(pidfd: Arc<AsyncFd<OwnedFd>>, status: oneshot::Receiver<i32>) -> Exit {
+    // A pid file descriptor becomes readable when its process ends.
+    let _ = pidfd.readable().await;
+    match tokio::time::timeout(STATUS_WAIT, status).await {
+        Ok(Ok(raw)) => exit_of(raw),
+        Ok(Err(_)) | Err(_) => Exit::Unknown,
+    }
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Process({})", self.pid)
     }
 }
 

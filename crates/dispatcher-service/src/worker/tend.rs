@@ -9,11 +9,11 @@ use std::sync::Arc;
 use dispatcher_engine::{Exit, Input, WorkerId};
 use dispatcher_protocol::{FrameReader, MAX_FRAME, WorkerFrame};
 use rustix::process::Signal;
-use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
 use super::Outgoing;
+use super::channel::Channel;
 use super::launch::{Launched, Launcher};
 use super::process::Process;
 use super::tickets::Tickets;
@@ -71,7 +71,7 @@ async fn launch(
 
 struct Tender {
     worker: WorkerId,
-    channel: UnixStream,
+    channel: Channel,
     tickets: Option<Tickets>,
     process: Process,
     inbox: mpsc::Sender<Inbox>,
@@ -80,10 +80,12 @@ struct Tender {
     unsent: Vec<u8>,
     /// Tickets of the run frames being gathered for one write.
     seqs: Vec<u64>,
+    /// A cancel waits for its frame to leave: the worker has to be told to look once more then.
+    look_again: bool,
 }
 
 /// What the worker's channel came to.
-enum Channel {
+enum Line {
     Open,
     Closed,
     Broken(String),
@@ -100,6 +102,7 @@ impl Tender {
             reader: FrameReader::new(MAX_FRAME),
             unsent: Vec::new(),
             seqs: Vec::new(),
+            look_again: false,
         }
     }
 
@@ -122,15 +125,14 @@ impl Tender {
                     }
                     self.carry_out(batch.drain(..)).await;
                 }
-                _ = self.channel.readable() => match self.read_frames().await {
-                    Channel::Open => {}
-                    Channel::Closed => return self.ended(None).await,
-                    Channel::Broken(why) => return self.ended(Some(why)).await,
+                got = self.channel.read(self.reader.space(READ)) => match self.take_in(got).await {
+                    Line::Open => {}
+                    Line::Closed => return self.ended(None).await,
+                    Line::Broken(why) => return self.ended(Some(why)).await,
                 },
-                _ = self.channel.writable(), if !self.unsent.is_empty() => self.flush(),
+                () = self.channel.has_room(), if !self.unsent.is_empty() => self.flush(),
                 exit = self.process.exited() => {
-                    // What it said before it died still counts.
-                    let _ = self.read_frames().await;
+                    self.read_rest().await;
                     return exit;
                 }
             }
@@ -167,6 +169,7 @@ impl Tender {
                     // The worker looks for the frame when the signal comes, so the frame goes first.
                     self.flush();
                     self.process.signal(Signal::USR1);
+                    self.look_again = !self.unsent.is_empty();
                 }
                 Outgoing::TakeBack => {
                     self.flush();
@@ -210,42 +213,46 @@ impl Tender {
             }
             self.seqs.clear();
         }
-        while !self.unsent.is_empty() {
-            match self.channel.try_write(&self.unsent) {
-                Ok(0) => return,
-                Ok(written) => {
-                    self.unsent.drain(..written);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => {
-                    // The worker is going; its exit says the rest.
-                    self.unsent.clear();
-                }
+        if self.channel.send(&mut self.unsent).is_err() {
+            // The worker is going; its exit says the rest.
+            self.unsent.clear();
+        }
+        if !self.unsent.is_empty() {
+            return;
+        }
+        if std::mem::take(&mut self.look_again) {
+            self.process.signal(Signal::USR1);
+        }
+    }
+
+    /// Takes in what was read.
+    async fn take_in(&mut self, got: io::Result<usize>) -> Line {
+        match got {
+            Ok(0) => {
+                return match self.reader.finish() {
+                    Ok(()) => Line::Closed,
+                    Err(error) => Line::Broken(error.to_string()),
+                };
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Line::Closed,
+            Err(error) => return Line::Broken(format!("its channel failed: {error}")),
+        }
+        loop {
+            match self.reader.next_frame() {
+                Ok(Some(frame)) => self.heard(frame).await,
+                Ok(None) => return Line::Open,
+                Err(error) => return Line::Broken(error.to_string()),
             }
         }
     }
 
-    /// Takes in what the worker said.
-    async fn read_frames(&mut self) -> Channel {
+    /// What a worker said before it died still counts.
+    async fn read_rest(&mut self) {
         loop {
-            match self.channel.try_read_buf(self.reader.space(READ)) {
-                Ok(0) => {
-                    return match self.reader.finish() {
-                        Ok(()) => Channel::Closed,
-                        Err(error) => Channel::Broken(error.to_string()),
-                    };
-                }
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Channel::Open,
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Channel::Closed,
-                Err(error) => return Channel::Broken(format!("its channel failed: {error}")),
-            }
-            loop {
-                match self.reader.next_frame() {
-                    Ok(Some(frame)) => self.heard(frame).await,
-                    Ok(None) => break,
-                    Err(error) => return Channel::Broken(error.to_string()),
-                }
+            let got = self.channel.read_now(self.reader.space(READ));
+            if !matches!(got, Ok(count) if count > 0) || !matches!(self.take_in(got).await, Line::Open) {
+                return;
             }
         }
     }
