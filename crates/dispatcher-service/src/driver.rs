@@ -5,12 +5,14 @@
 
 mod effects;
 
+use effects::frame;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use dispatcher_broker::{Broker, FromBroker};
 use dispatcher_engine::{BrokerId, Engine, Input, Source, WorkerId};
+use dispatcher_protocol::write_reply;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Sleep, sleep_until};
@@ -131,12 +133,9 @@ impl Driver {
                 self.engine.handle(Input::WorkerStarted { worker }, now);
             }
             Inbox::Control { worker, id, command, data } => {
+                self.engine.count_control();
                 let reply = control::answer(self, &command, &data, now);
-                let mut frame = Vec::new();
-                dispatcher_protocol::write_reply(&mut frame, id, &reply);
-                if let Some(handle) = self.workers.get(&worker) {
-                    handle.order(Outgoing::Reply(frame));
-                }
+                self.order(worker, Outgoing::Reply(frame(|out| write_reply(out, id, &reply))));
             }
             Inbox::Signal(name) => self.stop(name, now),
             Inbox::Lost { broker } => {

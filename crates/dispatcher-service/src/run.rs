@@ -89,7 +89,9 @@ async fn serve(config: Config, options: RunOptions) -> Result<(), RunError> {
     // These have something to finish when the driver has ended.
     let mut finishers = JoinSet::new();
     helpers.spawn(signals::watch(inbox.clone())?);
-    finishers.extend_with(template);
+    if let Some(template) = template {
+        finishers.spawn(template);
+    }
     let (open, opened) = watch::channel(false);
     let links = link(brokers, &options, (&inbox, deliveries, opened), (&mut helpers, &mut finishers));
     info!(target: "dispatcher.main", node_id = config.node_id, pid = std::process::id(), "starting");
@@ -145,6 +147,9 @@ fn link(
 ) -> Vec<BrokerLink> {
     let mut links = Vec::new();
     for (index, broker) in brokers.into_iter().enumerate() {
+        for warning in broker.warnings() {
+            warn!(target: "dispatcher.broker", broker = broker.name(), "{warning}");
+        }
         let (replies, waiting) = mpsc::channel(reply::REPLIES);
         finishers.spawn(reply::run(Arc::clone(&broker), waiting));
         helpers.spawn(listen::run(listen::Listener {
@@ -158,17 +163,4 @@ fn link(
         links.push(BrokerLink { broker, replies, produced: 0, recycled: 0, since: Instant::now() });
     }
     links
-}
-
-/// Spawns a task that may be absent.
-trait ExtendWith {
-    fn extend_with(&mut self, task: Option<impl Future<Output = ()> + Send + 'static>);
-}
-
-impl ExtendWith for JoinSet<()> {
-    fn extend_with(&mut self, task: Option<impl Future<Output = ()> + Send + 'static>) {
-        if let Some(task) = task {
-            self.spawn(task);
-        }
-    }
 }

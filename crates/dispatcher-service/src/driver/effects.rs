@@ -30,21 +30,14 @@ impl Driver {
                         uuid: &task.uuid,
                         channel: &task.source.channel,
                     };
-                    let mut frame = Vec::new();
-                    write_run(&mut frame, head, &task.message);
+                    let frame = frame(|out| write_run(out, head, &task.message));
                     self.order(worker, Outgoing::Run { seq, frame });
                 }
                 Effect::TakeBack { worker } => self.order(worker, Outgoing::TakeBack),
                 Effect::Cancel { worker, uuid } => {
-                    let mut frame = Vec::new();
-                    write_cancel(&mut frame, &uuid);
-                    self.order(worker, Outgoing::Cancel(frame));
+                    self.order(worker, Outgoing::Cancel(frame(|out| write_cancel(out, &uuid))));
                 }
-                Effect::StopWorker { worker } => {
-                    let mut frame = Vec::new();
-                    write_stop(&mut frame);
-                    self.order(worker, Outgoing::Stop(frame));
-                }
+                Effect::StopWorker { worker } => self.order(worker, Outgoing::Stop(frame(write_stop))),
                 Effect::Terminate { worker } => self.order(worker, Outgoing::Terminate),
                 Effect::Kill { worker } => self.order(worker, Outgoing::Kill),
                 Effect::Settle { source, outcome } => self.settle(&source, outcome),
@@ -58,7 +51,7 @@ impl Driver {
         }
     }
 
-    fn order(&self, worker: WorkerId, order: Outgoing) {
+    pub(super) fn order(&self, worker: WorkerId, order: Outgoing) {
         if let Some(handle) = self.workers.get(&worker) {
             handle.order(order);
         }
@@ -83,6 +76,13 @@ impl Driver {
             warn!(target: "dispatcher.control", command = request.command, "too many replies wait to be sent; this one is dropped");
         }
     }
+}
+
+/// A frame as its own bytes.
+pub(super) fn frame(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut frame = Vec::new();
+    write(&mut frame);
+    frame
 }
 
 /// The engine's word for an outcome in the broker's language.

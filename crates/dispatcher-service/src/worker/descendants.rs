@@ -6,31 +6,34 @@
 use std::collections::HashMap;
 use std::fs;
 
-/// Every process below `root`, parents before their children. Empty when `/proc` cannot be read.
+/// Every living process below `root`, parents before their children; those that have ended and are not buried are
+/// left out. Empty when `/proc` cannot be read.
 pub(crate) fn of(root: i32) -> Vec<i32> {
-    let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
+    let mut children: HashMap<i32, Vec<(i32, bool)>> = HashMap::new();
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     for entry in entries.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        if let Some(parent) = parent_of(pid) {
-            children.entry(parent).or_default().push(pid);
+        if let Some((living, parent)) = state_of(pid) {
+            children.entry(parent).or_default().push((pid, living));
         }
     }
     let mut found = Vec::new();
     let mut next = vec![root];
     while let Some(pid) = next.pop() {
-        for child in children.remove(&pid).unwrap_or_default() {
-            found.push(child);
+        for (child, living) in children.remove(&pid).unwrap_or_default() {
+            found.extend(living.then_some(child));
             next.push(child);
         }
     }
     found
 }
 
-/// The parent's pid: the second field after the command name, which may itself hold blanks and brackets.
-fn parent_of(pid: i32) -> Option<i32> {
+/// Whether it lives, and its parent's pid: the fields after the command name, which may itself hold blanks and brackets.
+fn state_of(pid: i32) -> Option<(bool, i32)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat[stat.rfind(')')? + 1..].split_ascii_whitespace().nth(1)?.parse().ok()
+    let mut fields = stat[stat.rfind(')')? + 1..].split_ascii_whitespace();
+    let living = !matches!(fields.next()?, "Z" | "X");
+    Some((living, fields.next()?.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -54,5 +57,16 @@ mod tests {
         assert!(of(own).contains(&of(pid)[0]));
         drop(shell.stdin.take());
         shell.wait().unwrap();
+    }
+
+    #[test]
+    fn leaves_out_a_child_that_has_ended_and_is_not_buried() {
+        let mut child = Command::new("true").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        while state_of(pid).is_some_and(|(living, _)| living) {
+            std::thread::yield_now();
+        }
+        assert!(!of(i32::try_from(std::process::id()).unwrap()).contains(&pid));
+        child.wait().unwrap();
     }
 }

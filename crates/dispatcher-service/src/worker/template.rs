@@ -138,13 +138,16 @@ impl Template {
                     Some(request) => self.fork(request).await,
                     None => return,
                 },
-                report = self.packets.receive() => if let Ok(Some((packet, fds))) = report { match serde_json::from_slice(packet) {
-                    Ok(report) => self.take(report, fds),
-                    Err(error) => warn!(target: "dispatcher.pool", %error, "unreadable report from the fork server"),
-                } } else {
-                    let how = self.describe_end().await;
-                    warn!(target: "dispatcher.pool", "{how}; its workers go on and a new one is started when needed");
-                    return;
+                report = self.next_report() => match report {
+                    Ok(Some((report, fds))) => self.take(report, fds),
+                    Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                        warn!(target: "dispatcher.pool", %error, "unreadable report from the fork server");
+                    }
+                    Ok(None) | Err(_) => {
+                        let how = self.describe_end().await;
+                        warn!(target: "dispatcher.pool", "{how}; its workers go on and a new one is started when needed");
+                        return;
+                    }
                 },
             }
         }
@@ -197,7 +200,11 @@ impl Template {
 
     async fn next_report(&mut self) -> io::Result<Option<(Report, Vec<OwnedFd>)>> {
         match self.packets.receive().await? {
-            Some((packet, fds)) => Ok(Some((serde_json::from_slice(packet)?, fds))),
+            Some((packet, fds)) => Ok(Some((
+                serde_json::from_slice(packet)
+                    .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?,
+                fds,
+            ))),
             None => Ok(None),
         }
     }

@@ -120,8 +120,7 @@ impl Tender {
                 count = orders.recv_many(&mut batch, ORDERS) => {
                     if count == 0 {
                         // The driver is gone without having stopped us: nothing may outlive the service.
-                        self.process.kill_tree();
-                        return self.process.exited().await;
+                        return self.killed().await;
                     }
                     self.carry_out(batch.drain(..)).await;
                 }
@@ -146,14 +145,18 @@ impl Tender {
             if let Ok(exit) = tokio::time::timeout(grace, self.process.exited()).await {
                 return exit;
             }
-            self.process.kill_tree();
-            self.process.exited().await;
+            self.killed().await;
             return Exit::Protocol("it closed its channel without ending".to_owned());
         };
         warn!(target: "dispatcher.pool", worker = self.worker.0, "{why}; the worker is replaced");
-        self.process.kill_tree();
-        self.process.exited().await;
+        self.killed().await;
         Exit::Protocol(why)
+    }
+
+    /// Ends the worker, and everything below it, by force.
+    async fn killed(&mut self) -> Exit {
+        self.process.kill_tree();
+        self.process.exited().await
     }
 
     async fn carry_out(&mut self, orders: impl IntoIterator<Item = Outgoing>) {
@@ -217,10 +220,7 @@ impl Tender {
             // The worker is going; its exit says the rest.
             self.unsent.clear();
         }
-        if !self.unsent.is_empty() {
-            return;
-        }
-        if std::mem::take(&mut self.look_again) {
+        if self.unsent.is_empty() && std::mem::take(&mut self.look_again) {
             self.process.signal(Signal::USR1);
         }
     }

@@ -2,24 +2,10 @@
 
 use std::fmt::Write;
 
-use dispatcher_service::config::{Complaints, Config, Source, load, schema};
+use dispatcher_service::config::{Source, load, schema};
 use serde_json::{Value, json};
 
-fn read(text: &str) -> Result<Config, Complaints> {
-    load(Source::Text { name: "test.yml".to_owned(), text: text.to_owned() })
-}
-
-fn good(text: &str) -> Config {
-    read(text).unwrap_or_else(|complaints| panic!("refused:\n{complaints}"))
-}
-
-fn refused(text: &str) -> String {
-    read(text).expect_err("this file was accepted").to_string().replace("test.yml:", "")
-}
-
-fn warnings(text: &str) -> Vec<String> {
-    good(text).warnings.iter().map(ToString::to_string).collect()
-}
+use crate::{good, read, refused, warnings};
 
 /// The value of an ignored key, as a worker would see it.
 fn value(yaml: &str) -> Value {

@@ -2,25 +2,10 @@
 
 use std::time::Duration;
 
-use dispatcher_service::config::{BrokerKind, Complaints, Config, Source, StartMethod, TaskPolicy, load};
+use dispatcher_service::config::{BrokerKind, StartMethod, TaskPolicy};
 use serde_json::json;
 
-fn read(text: &str) -> Result<Config, Complaints> {
-    load(Source::Text { name: "test.yml".to_owned(), text: text.to_owned() })
-}
-
-fn good(text: &str) -> Config {
-    read(text).unwrap_or_else(|complaints| panic!("refused:\n{complaints}"))
-}
-
-/// The complaints about a file that is refused, a line each, without its name.
-fn refused(text: &str) -> String {
-    read(text).expect_err("this file was accepted").to_string().replace("test.yml:", "")
-}
-
-fn warnings(text: &str) -> Vec<String> {
-    good(text).warnings.iter().map(ToString::to_string).collect()
-}
+use crate::{good, refused, warnings};
 
 const PG: &str = "brokers: {pg_notify: {config: {conninfo: 'dbname=x'}, channels: [c]}}\n";
 
