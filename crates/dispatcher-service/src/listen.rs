@@ -39,19 +39,18 @@ pub(crate) async fn run(mut listener: Listener) {
     }
     let mut backoff = Backoff::new();
     let mut outage = Outage::default();
+    let mut ever_worked = false;
     loop {
         let session = Session::open(&listener).await;
         if session.worked {
+            ever_worked = true;
             backoff.reset();
             outage = Outage::default();
-        } else if listener.fail_fast && !outage.known_to_work {
-            let _ = listener.inbox.send(Inbox::Fatal(session.reason.to_string())).await;
-            return;
         }
         if session.reason.is_closed() {
             return;
         }
-        if session.reason.is_config() {
+        if session.reason.is_config() || (listener.fail_fast && !ever_worked) {
             let _ = listener.inbox.send(Inbox::Fatal(session.reason.to_string())).await;
             return;
         }
@@ -71,8 +70,7 @@ struct Session {
 
 impl Session {
     async fn open(listener: &Listener) -> Self {
-        // A channel of one in between would cost a hop a message, so the session is judged by its length: a
-        // session that was refused ends within its own connect and check, and never says `Listening`.
+        // A broker calls the session lost only if it had listened; before that it was refused or not reached.
         let started = Instant::now();
         let sink = Sink::new(listener.id, listener.deliveries.clone());
         let reason = listener.broker.listen(sink).await;
@@ -94,13 +92,11 @@ impl Session {
 struct Outage {
     said: Option<Instant>,
     attempts: u64,
-    known_to_work: bool,
 }
 
 impl Outage {
     fn note(&mut self, broker: &str, session: &Session) {
         self.attempts += 1;
-        self.known_to_work |= session.worked;
         let now = Instant::now();
         if self.said.is_some_and(|said| now - said < REMIND) {
             return;
