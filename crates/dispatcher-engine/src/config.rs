@@ -67,11 +67,32 @@ pub struct PoolConfig {
     pub max_workers: usize,
     /// Tasks that one worker may hold unstarted, beyond those it runs, if it says that it can.
     pub max_ahead: u16,
+    /// For how long fewer workers must have been enough before one is let go.
+    pub scaledown_wait: Duration,
+    /// How often that is looked at while there are more workers than the minimum; more than zero.
+    pub scaledown_interval: Duration,
+    /// Idle workers that stay beside those that are needed.
+    pub scaledown_reserve: usize,
+    /// The age at which a worker is replaced, after the task that it is running; none is never.
+    pub max_lifetime: Option<Duration>,
+    /// How long an ended worker is shown.
+    pub record_kept: Duration,
 }
 
 impl Default for PoolConfig {
+    /// One worker that is never replaced; scale-down as the configuration's defaults.
     fn default() -> Self {
-        Self { name: "default".to_owned(), min_workers: 1, max_workers: 1, max_ahead: 8 }
+        Self {
+            name: "default".to_owned(),
+            min_workers: 1,
+            max_workers: 1,
+            max_ahead: 8,
+            scaledown_wait: Duration::from_secs(15),
+            scaledown_interval: Duration::from_secs(15),
+            scaledown_reserve: 0,
+            max_lifetime: None,
+            record_kept: Duration::ZERO,
+        }
     }
 }
 

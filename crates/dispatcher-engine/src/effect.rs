@@ -60,6 +60,11 @@ pub enum Effect {
         /// How it ended.
         outcome: Settled,
     },
+    /// An ended worker is not shown any more. Said exactly once for each [`Effect::Spawn`], after its exit.
+    Forget {
+        /// Which.
+        worker: WorkerId,
+    },
     /// A control request was read; the driver answers it between two inputs.
     Control {
         /// What is asked.

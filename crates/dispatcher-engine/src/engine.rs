@@ -9,7 +9,7 @@ mod news;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dispatcher_protocol::TaskMessage;
+use dispatcher_protocol::{ControlRequest, TaskMessage};
 
 use crate::completion::Counters;
 use crate::config::{Config, PoolConfig};
@@ -17,6 +17,7 @@ use crate::effect::{Effect, Settled};
 use crate::event::{DropReason, Event};
 use crate::input::Input;
 use crate::intake::{Intake, Taken};
+use crate::later::Later;
 use crate::pool::Pool;
 use crate::pool::turn::{Graces, Turn};
 use crate::schedule::Schedules;
@@ -30,6 +31,7 @@ use crate::task::{PoolId, Source, Task};
 pub struct Engine {
     pub(crate) intake: Intake,
     pub(crate) schedules: Schedules,
+    later: Later,
     pub(crate) stages: Vec<Box<dyn Stage>>,
     pub(crate) pools: Vec<Pool>,
     pub(crate) counters: Counters,
@@ -57,6 +59,7 @@ impl Engine {
         let mut engine = Self {
             intake: Intake::new(&mut config, pools.len()),
             schedules: Schedules::new(std::mem::take(&mut config.schedules), now),
+            later: Later::default(),
             stages: stage::path(),
             pools: (0..).map(PoolId).zip(pools).map(|(id, pool)| Pool::new(id, pool)).collect(),
             counters: Counters::default(),
@@ -101,23 +104,36 @@ impl Engine {
     /// When the engine has something to do without any input. Later than the `now` of the last [`Engine::handle`].
     pub fn next_wakeup(&self) -> Option<Instant> {
         let stages = self.stages.iter().filter_map(|stage| stage.next_wakeup());
-        let rest =
-            [self.turn.deadlines.next(), self.schedules.next_wakeup(), self.intake.pieces.next_expiry()];
+        let rest = [
+            self.turn.deadlines.next(),
+            self.schedules.next_wakeup(),
+            self.later.next_wakeup(),
+            self.intake.pieces.next_expiry(),
+        ];
         stages.chain(rest.into_iter().flatten()).min()
     }
 
     fn deliver(&mut self, source: Source, payload: String) {
         match self.intake.read(payload, &source, self.turn.now) {
             Taken::Task(message) => self.accept(source, message, false, None),
-            Taken::Control(request) => {
-                self.counters.control += 1;
-                self.settle(&source, Settled::Acknowledged);
-                self.turn.ask(Effect::Control { request: Box::new(request), source });
-            }
+            Taken::Control(request) => self.control(request, source),
             Taken::Kept => self.settle(&source, Settled::Acknowledged),
             Taken::Refused(event) => self.refuse(&source, event),
         }
         self.counters.received = self.intake.received();
+    }
+
+    /// A control request is answered at once, or carried out later.
+    fn control(&mut self, request: ControlRequest, source: Source) {
+        self.counters.control += 1;
+        self.settle(&source, Settled::Acknowledged);
+        if request.delay.is_zero() {
+            self.turn.ask(Effect::Control { request: Box::new(request), source });
+        } else if let Err(source) = self.later.keep(request, source, self.turn.now) {
+            let text = "too many delayed control requests wait already".to_owned();
+            let event = Event::Refused { reason: "control_delays", text, channel: source.channel, bytes: 0 };
+            self.counters.refuse(event, &mut self.turn);
+        }
     }
 
     /// The service itself starts a task.
@@ -177,6 +193,9 @@ impl Engine {
         while let Some((message, uuid)) = self.schedules.pop_due(now) {
             self.submit(own_source(), message, true, Some(uuid));
         }
+        while let Some((request, source)) = self.later.pop_due(now) {
+            self.turn.ask(Effect::Control { request: Box::new(request), source });
+        }
         for message_id in self.intake.pieces.expire(now) {
             self.turn.tell(Event::ChunkExpired { message_id });
         }
@@ -189,6 +208,7 @@ impl Engine {
             for pool in &mut self.pools {
                 pool.grow(&mut self.next_worker, &mut self.turn);
                 pool.assign(&mut self.turn);
+                pool.watch_size(&mut self.turn);
             }
         }
         self.announce_demand();

@@ -119,6 +119,15 @@ pub enum Event {
         /// Its pool.
         pool: PoolId,
     },
+    /// A worker was told to leave.
+    WorkerStopping {
+        /// Which.
+        worker: WorkerId,
+        /// What for.
+        why: StopReason,
+        /// It is running a task, which it ends first.
+        busy: bool,
+    },
     /// A worker is gone.
     WorkerGone {
         /// Which.
@@ -144,6 +153,15 @@ pub enum Event {
         /// Tasks that will not run any more.
         abandoned: usize,
     },
+}
+
+/// What a worker was told to leave for, the stop of the service apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// Fewer are enough.
+    Demand,
+    /// It has reached its greatest age.
+    Age,
 }
 
 /// What a worker was asked for.

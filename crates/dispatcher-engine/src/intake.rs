@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use dispatcher_protocol::{
-    Assembled, Assembler, ControlRequest, Decoded, TaskMessage, check_name, decode, has_dunder_part,
+    Assembled, Assembler, ControlRequest, Decoded, Reason, TaskMessage, check_name, decode, has_dunder_part,
     is_lambda,
 };
 
@@ -68,6 +68,10 @@ impl Intake {
                     return Taken::Refused(refused("bad_chunk", why.to_owned(), source, bytes));
                 }
             },
+            Err(error) if error.reason == Reason::BadChunk => {
+                self.pieces.note_unreadable();
+                Err(error)
+            }
             decoded => decoded,
         };
         match decoded {

@@ -3,11 +3,13 @@
 //! Holds the ready queue of its tasks. Knows no processes: a worker is a number and what it said.
 
 pub(crate) mod deadline;
+pub(crate) mod record;
 pub(crate) mod turn;
 pub(crate) mod worker;
 mod ahead;
 mod ladder;
 mod scale;
+mod shrink;
 mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +22,7 @@ use crate::event::{CancelReason, Event};
 use crate::input::Exit;
 use crate::queue::Queue;
 use crate::task::{PoolId, Task, WorkerId};
+use record::Records;
 use scale::Starts;
 use turn::Turn;
 use usage::Usage;
@@ -39,6 +42,9 @@ pub(crate) struct Pool {
     pub(crate) counts: Counts,
     pub(crate) usage: Usage,
     starts: Starts,
+    pub(crate) records: Records,
+    /// When to look whether fewer workers are enough.
+    look: Option<deadline::Key>,
 }
 
 /// Sums over a pool's workers, kept so that no message costs a walk over all of them.
@@ -50,6 +56,8 @@ pub(crate) struct Counts {
     pub(crate) starting: usize,
     /// Workers that take no more tasks.
     pub(crate) leaving: usize,
+    /// Those of them that are busy with their last tasks.
+    pub(crate) parting: usize,
     /// Tasks that are running.
     pub(crate) running: usize,
     /// Tasks that workers hold unstarted.
@@ -79,6 +87,8 @@ impl Pool {
             thirsty: BTreeSet::new(),
             counts: Counts::default(),
             starts: Starts::default(),
+            records: Records::default(),
+            look: None,
         }
     }
 
@@ -122,6 +132,7 @@ impl Pool {
         counts.free_slots = counts.free_slots + new.free_slots - old.free_slots;
         counts.starting = counts.starting + new.starting - old.starting;
         counts.leaving = counts.leaving + new.leaving - old.leaving;
+        counts.parting = counts.parting + new.parting - old.parting;
         counts.running = counts.running + new.running - old.running;
         counts.ahead = counts.ahead + new.ahead - old.ahead;
     }
@@ -144,6 +155,7 @@ impl Pool {
     pub(crate) fn ready(&mut self, id: WorkerId, slots: u16, ahead: u16, turn: &mut Turn) {
         let limit = ahead.min(self.config.max_ahead);
         if self.with(id, |worker| worker.ready(slots, limit, turn.now)) == Some(true) {
+            self.limit_lifetime(id, turn);
             self.starts.over();
             turn.tell(Event::WorkerReady { worker: id, pool: self.id });
         }
@@ -186,6 +198,7 @@ impl Pool {
             Life::Leaving { told: true, .. } | Life::Terminated { .. } | Life::Killed { .. } => true,
         };
         self.note_start(&worker, exit, turn);
+        self.keep_record(&worker, expected, turn);
         let cancelled = self.make_ready(worker.ahead.into());
         Some(Remains { lost: worker.running, cancelled, expected })
     }
@@ -236,6 +249,7 @@ impl Pool {
         self.with(id, |worker| {
             if worker.running.is_empty() {
                 worker.leave(true, turn);
+                worker.hasten(turn);
             }
         });
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::completion::Counters;
 use crate::engine::Engine;
 use crate::pool::Pool;
+use crate::pool::record::Record;
 use crate::pool::worker::Worker;
 use crate::task::WorkerId;
 
@@ -42,9 +43,11 @@ pub struct PoolView {
 }
 
 impl Engine {
-    /// Every worker: the one idle longest first, the one used last at the end.
+    /// Every worker: those that have ended and are still shown, then the one idle longest, the one used last at the
+    /// end.
     pub fn workers(&self, now: Instant) -> Vec<WorkerView> {
-        self.workers_by_use().into_iter().map(|worker| view(worker, now)).collect()
+        let ended = self.pools.iter().flat_map(|pool| pool.records.iter()).map(|record| ended(record, now));
+        ended.chain(self.workers_by_use().into_iter().map(|worker| view(worker, now))).collect()
     }
 
     pub(crate) fn workers_by_use(&self) -> Vec<&Worker> {
@@ -141,5 +144,16 @@ fn view(worker: &Worker, now: Instant) -> WorkerView {
             .map(|running| (running.task.message.task().to_owned(), running.task.uuid.to_string())),
         cancelling: worker.is_cancelling(),
         age: now.saturating_duration_since(worker.created),
+    }
+}
+
+fn ended(record: &Record, now: Instant) -> WorkerView {
+    WorkerView {
+        id: record.id,
+        state: record.state,
+        finished: record.finished,
+        current: None,
+        cancelling: false,
+        age: now.saturating_duration_since(record.created),
     }
 }

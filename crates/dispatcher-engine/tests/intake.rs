@@ -57,6 +57,38 @@ fn a_prefix_policy_lets_only_names_under_its_prefixes_pass() {
 }
 
 #[test]
+fn a_delayed_control_request_is_carried_out_later_and_has_no_reply() {
+    let mut script = Script::new(workers(1, 1));
+    script.publish(r#"{"control": "cancel", "delay": 2.5, "reply_to": "r"}"#);
+    script.after_ms(2499);
+    assert!(!script.asked_for(|effect| matches!(effect, Effect::Control { .. })));
+    script.after_ms(1);
+    let carried_out =
+        |effect: &Effect| matches!(effect, Effect::Control { request, .. } if request.reply_to.is_none());
+    assert!(script.asked_for(carried_out));
+    assert_eq!(script.engine.counters().control, 1);
+}
+
+#[test]
+fn delayed_control_requests_have_a_bound() {
+    let mut script = Script::new(workers(1, 1));
+    for _ in 0..10_000 {
+        script.publish(r#"{"control": "alive", "delay": 60}"#);
+    }
+    assert_eq!(script.engine.counters().refused["control_delays"], 9_000);
+    assert_eq!(script.settled.len(), 10_000);
+}
+
+#[test]
+fn a_piece_that_cannot_be_read_is_counted() {
+    let mut script = Script::new(workers(1, 1));
+    script.publish(
+        r#"{"__dispatcherd_chunk__": "v1", "message_id": 5, "index": 0, "total": 1, "payload": "{}"}"#,
+    );
+    assert_eq!(script.engine.pieces().stats().refused, 1);
+}
+
+#[test]
 fn a_control_request_is_set_aside_and_counted() {
     let mut script = Script::new(workers(1, 1));
     script.publish(r#"{"control": "alive", "reply_to": "r"}"#);

@@ -31,7 +31,7 @@ const WIDEST: usize = 12;
 ///
 /// `message_id` must differ from that of every other message on its way, whoever sends it. A limit that has no
 /// room for an envelope and one character counts as the smallest that has; with an id of 32 characters and a
-/// message of at most 1 MiB that is 150 bytes.
+/// message of at most 8 MiB that is 152 bytes.
 pub fn split(message: &str, limit: usize, message_id: &str) -> Vec<String> {
     if message.len() <= limit {
         return vec![message.to_owned()];

@@ -3,6 +3,7 @@
 //! Says nothing about which commands there are. A request comes out of `message`, a reply goes to a broker.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -17,6 +18,8 @@ pub struct ControlRequest {
     pub data: Map<String, Value>,
     /// The channel for the reply; none when none is wanted. Never empty.
     pub reply_to: Option<String>,
+    /// How long it waits before it is carried out; then it gets no reply. Zero is not at all.
+    pub delay: Duration,
 }
 
 /// Writes a value as Python's `json.dumps` does by default: ASCII, with `", "` and `": "`, keys in order.

@@ -83,7 +83,7 @@ impl Reason {
             Self::TooDeep => "nested deeper than 64 levels",
             Self::TooManyKeys => "more than 10,000 keys",
             Self::LongNumber => "an integer of more than 4,300 digits; send it as text",
-            Self::TooLong => "longer than 1 MiB",
+            Self::TooLong => "longer than 8 MiB",
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Builds nothing but what a refusal or a route needs. Between `json`, which finds the keys, and `message`.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use crate::chunk::ChunkPart;
 use crate::control::ControlRequest;
@@ -139,9 +140,7 @@ impl Fields {
 
     pub(crate) fn control_request(&self, body: &str) -> Result<ControlRequest, DecodeError> {
         let bad = |value: Value| DecodeError::at(Reason::BadControl, value.start);
-        if self.delay(body)? > 0 {
-            return Err(self.delay.map_or(DecodeError::at(Reason::BadControl, 0), bad));
-        }
+        let delay = Duration::from_micros(self.delay(body)?);
         let text = |value: Value| text_of(value, body).map(Cow::into_owned).ok_or_else(|| bad(value));
         let data = match present(self.control_data) {
             None => serde_json::Map::new(),
@@ -152,7 +151,7 @@ impl Fields {
         };
         let command = self.control.map(text).transpose()?.unwrap_or_default();
         let reply_to = present(self.reply_to).map(text).transpose()?.filter(|channel| !channel.is_empty());
-        Ok(ControlRequest { command, data, reply_to })
+        Ok(ControlRequest { command, data, reply_to, delay })
     }
 
     pub(crate) fn chunk(&self, body: &str) -> Result<ChunkPart, DecodeError> {

@@ -14,7 +14,7 @@ use crate::same;
 use crate::text;
 
 /// The longest message, put together from its pieces.
-pub const MAX_MESSAGE: usize = 1024 * 1024;
+pub const MAX_MESSAGE: usize = 8 * 1024 * 1024;
 
 /// The longest delay or timeout, in seconds: a year.
 pub const MAX_SECONDS: f64 = 31_536_000.0;

@@ -229,7 +229,10 @@ fn depth_number_of_keys_and_length_are_the_only_differences_from_python() {
     let texts = [
         (format!("{{\"task\":\"a.b\",\"args\":{}{}}}", "[".repeat(65), "]".repeat(65)), Reason::TooDeep),
         (format!("{{\"task\":\"a.b\",\"kwargs\":{{{keys}}}}}"), Reason::TooManyKeys),
-        (format!("{{\"task\":\"a.b\",\"args\":[\"{}\"]}}", "x".repeat(1024 * 1024)), Reason::TooLong),
+        (
+            format!("{{\"task\":\"a.b\",\"args\":[\"{}\"]}}", "x".repeat(dispatcher_protocol::MAX_MESSAGE)),
+            Reason::TooLong,
+        ),
     ];
     let answers = python(LOADS, &texts.clone().map(|(text, _)| text));
     for ((text, reason), answer) in texts.into_iter().zip(answers) {

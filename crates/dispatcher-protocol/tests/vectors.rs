@@ -57,6 +57,8 @@ fn every_golden_message_is_read_as_written_down() {
                 assert_eq!(case["control"], request.command, "{case}");
                 assert_eq!(case["data"], Value::Object(request.data), "{case}");
                 assert_eq!(case["reply_to"].as_str(), request.reply_to.as_deref(), "{case}");
+                let delay = (!request.delay.is_zero()).then_some(request.delay);
+                assert_eq!(case["delay"], seconds(delay), "{case}");
             }
             Ok(Decoded::Chunk(part)) => {
                 let ChunkPart { message_id, index, total, payload } = part;

@@ -3,12 +3,15 @@
 //!
 //! A closed list: one line a command. A command looks and calls; it holds no logic of its own.
 
+mod aio_tasks;
+mod chunks;
 mod filter;
 mod log_level;
 mod main_status;
 mod producers;
 mod run;
 mod running;
+mod status;
 mod workers;
 
 use std::collections::HashMap;
@@ -58,8 +61,11 @@ const COMMANDS: &[(&str, Command)] = &[
     ("running", running::running),
     ("cancel", running::cancel),
     ("workers", workers::workers),
+    ("aio_tasks", aio_tasks::aio_tasks),
     ("main", main_status::main_status),
     ("producers", producers::producers),
+    ("chunks", chunks::chunks),
+    ("status", status::status),
     ("run", run::run),
     ("set_log_level", log_level::set_log_level),
 ];

@@ -101,7 +101,7 @@ impl Driver {
     /// Lets the listeners begin as soon as no worker is waiting for its process any more: whoever gets an answer from
     /// this service finds its workers there.
     fn open_when_staffed(&self) {
-        if !*self.open.borrow() && self.workers.values().all(|worker| worker.pid.is_some()) {
+        if !*self.open.borrow() && self.workers.values().all(|worker| worker.ended || worker.pid.is_some()) {
             self.open.send_replace(true);
         }
     }
@@ -120,11 +120,12 @@ impl Driver {
         let now = Instant::now();
         match news {
             Inbox::Engine(input) => {
-                let gone = if let Input::WorkerExited { worker, .. } = &input { Some(*worker) } else { None };
-                self.engine.handle(input, now);
-                if let Some(worker) = gone {
-                    self.workers.remove(&worker);
+                if let Input::WorkerExited { worker, .. } = &input
+                    && let Some(handle) = self.workers.get_mut(worker)
+                {
+                    handle.ended = true;
                 }
+                self.engine.handle(input, now);
             }
             Inbox::Spawned { worker, pid } => {
                 if let Some(handle) = self.workers.get_mut(&worker) {

@@ -1,6 +1,6 @@
 //! The engine's events as log lines. Task names, uuids, sizes and reasons; never `args` or `kwargs`.
 
-use dispatcher_engine::{CancelReason, DropReason, Event, Rung};
+use dispatcher_engine::{CancelReason, DropReason, Event, Rung, StopReason};
 use dispatcher_protocol::Outcome;
 use tracing::{debug, error, info, warn};
 
@@ -90,6 +90,14 @@ fn worker_event(event: Event) {
     match event {
         Event::WorkerReady { worker, .. } => {
             debug!(target: "dispatcher.pool", worker = worker.0, "worker ready");
+        }
+        Event::WorkerStopping { worker, why, busy } => {
+            let why = match why {
+                StopReason::Demand => "fewer are enough",
+                StopReason::Age => "it has reached worker_max_lifetime_seconds",
+            };
+            let when = if busy { "after its task" } else { "now" };
+            info!(target: "dispatcher.pool", worker = worker.0, "worker leaves {when}: {why}");
         }
         Event::WorkerGone { worker, exit, expected: true } => {
             debug!(target: "dispatcher.pool", worker = worker.0, "worker {exit}");

@@ -4,7 +4,6 @@ use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use dispatcher_broker::Broker;
 use dispatcher_engine as engine;
@@ -17,9 +16,6 @@ use crate::config::{BrokerKind, Config, StartMethod, TaskPolicy};
 use crate::run::RunOptions;
 use crate::worker::launch::Means;
 use crate::worker::template::{self, TemplateCommand};
-
-/// How long an idle worker may take to leave before it is signalled.
-const STOP_GRACE: Duration = Duration::from_secs(3);
 
 /// Variables by which a Python program that hands its service over says where its code is.
 const PYTHON: &str = "DISPATCHER_PYTHON";
@@ -37,6 +33,11 @@ pub(crate) fn engine(config: &Config, options: &RunOptions) -> Result<engine::Co
         pools: vec![engine::PoolConfig {
             min_workers: config.pool.min_workers as usize,
             max_workers: config.pool.max_workers as usize,
+            scaledown_wait: config.pool.scaledown_wait,
+            scaledown_interval: config.pool.scaledown_interval,
+            scaledown_reserve: config.pool.scaledown_reserve as usize,
+            max_lifetime: config.pool.worker_max_lifetime,
+            record_kept: config.pool.worker_removal_wait,
             ..engine::PoolConfig::default()
         }],
         policy: match config.worker.task_policy {
@@ -47,7 +48,7 @@ pub(crate) fn engine(config: &Config, options: &RunOptions) -> Result<engine::Co
         allow_eval: config.worker.allow_eval,
         cancel_grace: config.cancel_grace,
         terminate_grace: config.terminate_grace,
-        stop_grace: STOP_GRACE,
+        stop_grace: config.pool.worker_stop_wait,
         shutdown_grace: config.shutdown_grace,
         chunk_patience: config.chunk_message_timeout,
         schedules,

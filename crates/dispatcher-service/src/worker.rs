@@ -46,6 +46,8 @@ pub(crate) struct WorkerHandle {
     orders: mpsc::UnboundedSender<Outgoing>,
     /// Known once the process exists.
     pub(crate) pid: Option<i32>,
+    /// Its process is gone, or never came to be; it is still shown.
+    pub(crate) ended: bool,
 }
 
 impl WorkerHandle {
@@ -58,7 +60,7 @@ impl WorkerHandle {
     ) -> Self {
         let (orders, taken) = mpsc::unbounded_channel();
         tasks.spawn(tend::tend(worker, Arc::clone(launcher), taken, inbox.clone()));
-        Self { orders, pid: None }
+        Self { orders, pid: None, ended: false }
     }
 
     /// Passes an order on. A tender that is gone has reported the worker's exit already.

@@ -50,9 +50,16 @@ const COMMANDS: &[Entry] = &[
             option("uuid", "Only the task with this uuid"),
         ],
     },
+    Entry {
+        name: "aio_tasks",
+        about: "The tasks of the service's own runtime, and what each is at",
+        arguments: &[option("limit", "The most lines about each")],
+    },
     Entry { name: "workers", about: "The worker processes and what each of them does", arguments: &[] },
     Entry { name: "main", about: "Counters of the service and its pool", arguments: &[] },
     Entry { name: "producers", about: "Where tasks come from, and how many came from each", arguments: &[] },
+    Entry { name: "status", about: "Everything that the questions above say, in one reply", arguments: &[] },
+    Entry { name: "chunks", about: "Long messages of which pieces are missing", arguments: &[] },
     Entry {
         name: "set_log_level",
         about: "Change how much the service logs",

@@ -91,9 +91,12 @@ fn help_of_ctl_lists_the_commands() {
       alive          Who is there: an empty reply of every service
       running        Tasks that run or wait, all or those that match
       cancel         Cancel tasks that run or wait: those that match, or all
+      aio_tasks      The tasks of the service's own runtime, and what each is at
       workers        The worker processes and what each of them does
       main           Counters of the service and its pool
       producers      Where tasks come from, and how many came from each
+      status         Everything that the questions above say, in one reply
+      chunks         Long messages of which pieces are missing
       set_log_level  Change how much the service logs
       help           Print this message or the help of the given subcommand(s)
 

@@ -86,6 +86,16 @@ impl Engine {
                 let (pool, turn) = pool_of!(self, worker);
                 pool.patience_over(worker, turn);
             }
+            Due::Lifetime(worker) => {
+                let (pool, turn) = pool_of!(self, worker);
+                self.counters.retired += u64::from(pool.lifetime_over(worker, turn));
+            }
+            Due::Shrink(pool) => {
+                if self.phase.is_running() {
+                    self.pools[usize::from(pool.0)].shrink(&mut self.turn);
+                }
+            }
+            Due::Record(pool) => self.pools[usize::from(pool.0)].records_due(&mut self.turn),
             // `advance` lets every pool grow in the same turn.
             Due::Respawn(_) => {}
             Due::ShutdownGrace => self.hurry(),

@@ -18,6 +18,12 @@ pub(crate) enum Due {
     Patience(WorkerId),
     /// Try to start workers again.
     Respawn(PoolId),
+    /// Look whether fewer workers are enough.
+    Shrink(PoolId),
+    /// This worker has reached its greatest age.
+    Lifetime(WorkerId),
+    /// The record of an ended worker has been shown for long enough.
+    Record(PoolId),
     /// Running tasks have had their time since the stop.
     ShutdownGrace,
 }

@@ -61,6 +61,7 @@ impl Worker {
         match self.life {
             Life::Initialized | Life::Starting | Life::Ready { .. } => {
                 self.life = Life::Leaving { told, due: None };
+                turn.deadlines.remove(self.lifetime.take());
                 if told {
                     turn.ask(Effect::StopWorker { worker: self.id });
                 }
@@ -84,6 +85,17 @@ impl Worker {
             | Life::Leaving { .. }
             | Life::Terminated { .. }
             | Life::Killed { .. } => {}
+        }
+    }
+
+    /// Its time to leave is no longer than the present grace, whatever it was when it was told.
+    pub(super) fn hasten(&mut self, turn: &mut Turn) {
+        let latest = turn.now + turn.graces.stop;
+        if let Life::Leaving { due: Some(due), .. } = &mut self.life
+            && due.0 > latest
+        {
+            turn.deadlines.remove(Some(*due));
+            *due = turn.deadlines.add(latest, Due::Step(self.id));
         }
     }
 
@@ -126,6 +138,7 @@ impl Worker {
     /// Forgets every time that was set for it; it is gone.
     pub(super) fn forget_deadlines(&self, turn: &mut Turn) {
         turn.deadlines.remove(self.patience);
+        turn.deadlines.remove(self.lifetime);
         turn.deadlines.remove(match self.life {
             Life::Initialized | Life::Starting | Life::Ready { .. } => None,
             Life::Leaving { due, .. } => due,

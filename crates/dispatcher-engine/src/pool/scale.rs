@@ -57,7 +57,11 @@ impl Starts {
 impl Pool {
     /// Starts workers: up to the minimum always, above it while waiting tasks outnumber free and starting workers.
     pub(crate) fn grow(&mut self, next_id: &mut u32, turn: &mut Turn) {
-        let room = self.config.max_workers.saturating_sub(self.workers.len());
+        let most = self.config.max_workers;
+        // One that ends its last task has given its place up; but the places given up are no more than the maximum
+        // again, so that tasks that run longer than a worker's lifetime cannot fill the machine.
+        let taken = self.workers.len() - self.counts.parting.min(most);
+        let room = most.saturating_sub(taken);
         if room == 0 {
             return;
         }

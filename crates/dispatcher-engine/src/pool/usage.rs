@@ -1,9 +1,9 @@
-//! When each level of demand was last needed: what the `main` reply shows as `usage`.
+//! When each level of demand was last needed: what scale-down asks, and what the `main` reply shows as `usage`.
 //!
 //! Demand is the number of tasks that are running or ready. Levels far above the largest pool say nothing about
 //! how many workers are needed, so they are not kept, and the memory stays bounded.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How many levels above the maximum are kept; replies show two on each side of the present number of workers.
 const ABOVE: usize = 2;
@@ -30,6 +30,27 @@ impl Usage {
             self.levels.resize(demand, None);
         }
         self.levels[demand - 1] = Some(now);
+    }
+
+    /// What is needed now is needed until now; what is there and was never needed counts from now.
+    pub(super) fn look(&mut self, demand: usize, workers: usize, now: Instant) {
+        let levels = workers.min(self.kept);
+        if levels > self.levels.len() {
+            self.levels.resize(levels, None);
+        }
+        for (index, at) in self.levels[..levels].iter_mut().enumerate() {
+            if index < demand {
+                *at = Some(now);
+            } else {
+                at.get_or_insert(now);
+            }
+        }
+    }
+
+    /// For how long so many workers have been more than enough.
+    pub(super) fn unneeded_for(&self, level: usize, now: Instant) -> Duration {
+        let at = level.checked_sub(1).and_then(|index| *self.levels.get(index)?);
+        at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at))
     }
 
     /// The levels that were ever released, rising, and when.

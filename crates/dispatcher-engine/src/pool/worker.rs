@@ -27,6 +27,10 @@ pub enum WorkerState {
     Ready,
     /// It takes no more tasks: it was told to go, says that it goes, or was signalled.
     Stopping,
+    /// It is gone, as it should be.
+    Retired,
+    /// It is gone, and nobody had told it to go.
+    Error,
 }
 
 impl WorkerState {
@@ -37,6 +41,8 @@ impl WorkerState {
             Self::Starting => "starting",
             Self::Ready => "ready",
             Self::Stopping => "stopping",
+            Self::Retired => "retired",
+            Self::Error => "error",
         }
     }
 }
@@ -104,6 +110,8 @@ pub(super) struct Standing {
     pub(super) free_slots: usize,
     pub(super) starting: usize,
     pub(super) leaving: usize,
+    /// Of those that leave: it is busy with its last tasks.
+    pub(super) parting: usize,
     pub(super) running: usize,
     pub(super) ahead: usize,
 }
@@ -132,6 +140,8 @@ pub(crate) struct Worker {
     pub(super) recalling: bool,
     /// When to look whether tasks wait behind a long one.
     pub(super) patience: Option<Key>,
+    /// When it is to be replaced for its age.
+    pub(super) lifetime: Option<Key>,
     pub(super) standing: Standing,
 }
 
@@ -152,6 +162,7 @@ impl Worker {
             filling: true,
             recalling: false,
             patience: None,
+            lifetime: None,
             standing: Standing::default(),
         }
     }
@@ -196,6 +207,7 @@ impl Worker {
             free_slots: if idle { slots - running } else { 0 },
             starting: usize::from(matches!(state, WorkerState::Initialized | WorkerState::Starting)),
             leaving: usize::from(state == WorkerState::Stopping),
+            parting: usize::from(matches!(self.life, Life::Leaving { .. }) && running > 0),
             running,
             ahead,
         }

@@ -117,6 +117,11 @@ pub(crate) struct Sim {
 }
 
 impl Sim {
+    /// It takes no more tasks and ends those that it has: nobody has signalled it.
+    pub(crate) fn is_parting(&self) -> bool {
+        self.life == Life::Leaving && self.terminated.is_none() && !self.has.is_empty()
+    }
+
     /// Tasks with these tickets are not its own any more.
     pub(crate) fn forget(&mut self, seqs: &[u64]) -> Vec<u64> {
         let gone: Vec<u64> = seqs.iter().filter_map(|seq| self.owners.get(seq)).copied().collect();

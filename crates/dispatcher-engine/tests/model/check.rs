@@ -175,12 +175,15 @@ impl World {
     fn pools_keep_their_size(&self) {
         for (number, pool) in self.pools.iter().enumerate() {
             let workers: Vec<_> = self.workers.values().filter(|sim| sim.pool == number).collect();
-            assert!(workers.len() <= pool.max_workers, "pool {number} has {} workers", workers.len());
+            assert!(workers.len() <= 2 * pool.max_workers, "pool {number} has {} workers", workers.len());
+            let staying = workers.iter().filter(|sim| sim.life != Life::Leaving).count();
+            assert!(staying <= pool.max_workers, "pool {number} has {staying} workers that stay");
             if !self.is_running() || self.backoff.get(&number).is_some_and(|at| *at > self.now) {
                 continue;
             }
-            let staying = workers.iter().filter(|sim| sim.life != Life::Leaving).count();
-            let wanted = pool.min_workers.min(pool.max_workers - (workers.len() - staying));
+            let parting = workers.iter().filter(|sim| sim.is_parting()).count();
+            let taken = workers.len() - staying - parting.min(pool.max_workers);
+            let wanted = pool.min_workers.min(pool.max_workers.saturating_sub(taken));
             assert!(staying >= wanted, "pool {number} has {staying} workers that stay");
         }
     }

@@ -17,12 +17,22 @@ use world::World;
 
 /// One or two pools, small, so that everything collides.
 fn config() -> impl Strategy<Value = Config> {
-    let pool = (0_usize..3, 1_usize..4, 0_u16..4).prop_map(|(min, max, ahead)| PoolConfig {
-        name: "pool".to_owned(),
-        min_workers: min.min(max),
-        max_workers: max,
-        max_ahead: ahead,
-    });
+    let ms = |choices: Vec<u64>| prop::sample::select(choices).prop_map(Duration::from_millis);
+    let size = (0_usize..3, 1_usize..4, 0_u16..4, 0_usize..2);
+    let lifetime = prop::option::of(ms(vec![1, 20, 150]));
+    let pool = (size, ms(vec![0, 10, 100]), ms(vec![1, 20]), lifetime, ms(vec![0, 30])).prop_map(
+        |((min, max, ahead, reserve), wait, interval, max_lifetime, record_kept)| PoolConfig {
+            name: "pool".to_owned(),
+            min_workers: min.min(max),
+            max_workers: max,
+            max_ahead: ahead,
+            scaledown_wait: wait,
+            scaledown_interval: interval,
+            scaledown_reserve: reserve,
+            max_lifetime,
+            record_kept,
+        },
+    );
     (prop::collection::vec(pool, 1..3), prop::sample::select(vec![0, 50, 500])).prop_map(|(pools, grace)| {
         Config {
             pools,

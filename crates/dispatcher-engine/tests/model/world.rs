@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use dispatcher_engine::{
     BrokerId, CancelReason, Config, DropReason, Effect, Engine, Event, Exit, Filter, Input, Rung, Settled,
-    Source, Task, WorkerId,
+    Source, StopReason, Task, WorkerId,
 };
 use dispatcher_protocol::Outcome;
 
@@ -34,6 +34,7 @@ pub(crate) struct World {
     pub(crate) arrived: Option<u64>,
     handles: u64,
     dead: BTreeMap<WorkerId, usize>,
+    forgotten: BTreeSet<WorkerId>,
 }
 
 #[expect(clippy::disallowed_methods, reason = "a model needs some instant to begin with")]
@@ -61,6 +62,7 @@ impl World {
             arrived: None,
             handles: 0,
             dead: BTreeMap::new(),
+            forgotten: BTreeSet::new(),
         };
         world.collect();
         world
@@ -311,6 +313,10 @@ impl World {
                 }
                 Effect::Kill { worker } => self.sim(worker).killed = true,
                 Effect::StopWorker { worker } => self.sim(worker).life = Life::Leaving,
+                Effect::Forget { worker } => {
+                    assert!(self.dead.contains_key(&worker), "a worker is forgotten before its end");
+                    assert!(self.forgotten.insert(worker), "a worker is forgotten twice");
+                }
                 Effect::Settle { source, outcome } => self.settle(source.handle, outcome),
                 Effect::Event(event) => self.hear(event),
                 Effect::Finished => {
@@ -380,6 +386,9 @@ impl World {
             }
             Event::StartFailed { worker, retry_in, .. } => {
                 self.backoff.insert(self.dead[&worker], now + retry_in);
+            }
+            Event::WorkerStopping { why: StopReason::Demand, busy, .. } => {
+                assert!(!busy, "a busy worker is let go for want of demand");
             }
             Event::WorkerReady { pool, .. } => {
                 self.backoff.remove(&usize::from(pool.0));

@@ -123,7 +123,7 @@ impl Assembler {
         }
         partial.length += payload.len();
         if partial.length > MAX_MESSAGE {
-            return self.refuse(&id, before, "it is longer than 1 MiB");
+            return self.refuse(&id, before, "it is longer than 8 MiB");
         }
         partial.parts.insert(index, payload.into_boxed_str());
         // A piece beyond the total is kept like any other, but can never make the message whole.
@@ -131,6 +131,12 @@ impl Assembler {
         let (after, inside) = (partial.cost(&id), partial.inside);
         self.cost = self.cost - before + after;
         if inside == total { self.complete(&id) } else { Assembled::Waiting }
+    }
+
+    /// A piece came that cannot even be read.
+    pub fn note_unreadable(&mut self) {
+        self.stats.received += 1;
+        self.stats.refused += 1;
     }
 
     /// The message of this id, begun if it is new; none when it has been refused.

@@ -7,7 +7,7 @@ use super::{Context, Reply, error};
 pub(super) fn set_log_level(context: &mut Context<'_>, data: &Reply) -> Reply {
     let level = match data.get("level") {
         Some(Value::String(level)) => level.to_uppercase(),
-        Some(Value::Number(number)) => match number.as_u64() {
+        Some(Value::Number(number)) if !number.is_f64() => match number.as_i64() {
             Some(10) => "DEBUG".to_owned(),
             Some(20) => "INFO".to_owned(),
             Some(30) => "WARNING".to_owned(),

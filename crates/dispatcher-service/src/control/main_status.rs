@@ -17,7 +17,7 @@ pub(super) fn main_status(context: &mut Context<'_>, _data: &Reply) -> Reply {
             "next_worker_id": pool.next_worker,
             "finished_count": counters.finished,
             "canceled_count": counters.canceled,
-            "retirement_count": 0,
+            "retirement_count": counters.retired,
             "worker_ct": pool.workers,
             "running_ct": pool.running,
             "active_task_ct": pool.active,
@@ -26,6 +26,7 @@ pub(super) fn main_status(context: &mut Context<'_>, _data: &Reply) -> Reply {
             "discarded_count": counters.discarded,
             "abandoned_count": counters.abandoned,
             "workers_lost_count": counters.workers_lost,
+            "usage": usage(context, pool.workers),
         },
         "refused": refused,
         "uptime": context.service.started.elapsed().as_secs_f64(),
@@ -34,4 +35,22 @@ pub(super) fn main_status(context: &mut Context<'_>, _data: &Reply) -> Reply {
         Value::Object(reply) => reply,
         _ => Reply::new(),
     }
+}
+
+/// When each number of workers was last needed: the five greatest numbers, and those around the present one.
+fn usage(context: &Context<'_>, workers: usize) -> Value {
+    let levels = context.engine.usage(context.now);
+    let needed = context.engine.pool_view().active;
+    let show = |level: usize| {
+        let idle = levels.iter().find(|(known, _)| *known == level).map(|(_, idle)| idle.as_secs_f64());
+        let text = match idle {
+            _ if level <= needed => Value::from("blocked"),
+            Some(seconds) => Value::from((seconds * 100.0).round() / 100.0),
+            None => Value::from("absent"),
+        };
+        (level.to_string(), text)
+    };
+    let top: Reply = levels.iter().rev().take(5).map(|(level, _)| show(*level)).collect();
+    let near: Reply = (workers.saturating_sub(2).max(1)..=workers + 2).map(show).collect();
+    json!({"count": levels.len(), "top5": top, "near_worker_ct": near})
 }

@@ -40,6 +40,9 @@ impl Driver {
                 Effect::StopWorker { worker } => self.order(worker, Outgoing::Stop(frame(write_stop))),
                 Effect::Terminate { worker } => self.order(worker, Outgoing::Terminate),
                 Effect::Kill { worker } => self.order(worker, Outgoing::Kill),
+                Effect::Forget { worker } => {
+                    self.workers.remove(&worker);
+                }
                 Effect::Settle { source, outcome } => self.settle(&source, outcome),
                 Effect::Demand { free } => {
                     self.brokers.iter().for_each(|link| link.broker.demand(free));
