@@ -8,7 +8,7 @@ SOME_PYTHON = $(or $(wildcard $(BIN)/python),$(PYTHON))
 # What the wheel is made of: it is built anew when one of these changes.
 SOURCES := $(shell find crates python packaging pyproject.toml Cargo.toml Cargo.lock -type f -not -name '*.pyc' -not -path '*/tests/*' 2>/dev/null)
 
-.PHONY: help demo test test-rust test-python postgres postgres-stop bench conformance lint fmt clean
+.PHONY: help demo test test-rust test-python postgres postgres-stop bench conformance compat lint fmt clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,6 +28,7 @@ $(VENV)/wheel: $(VENV)/tools $(SOURCES)
 	@echo "building and installing the wheel (the first time takes some minutes)"
 	@rm -rf $(VENV)/dist
 	@$(BIN)/maturin build --release --locked --quiet --interpreter $(BIN)/python --out $(VENV)/dist
+	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir $(VENV)/dist ./python/dispatcherd
 	@$(BIN)/python -m pip install --quiet --force-reinstall --no-deps $(VENV)/dist/*.whl
 	@touch $@
 
@@ -56,13 +57,16 @@ bench: $(VENV)/wheel ## figures beside dispatcherd, in one run
 conformance: $(VENV)/wheel ## the black-box suite, where it stands beside the project
 	@$(BIN)/python tools/conformance.py
 
+compat: $(VENV)/wheel ## the unit tests of dispatcherd itself, unchanged, against our package of that name
+	@$(BIN)/python tools/original_tests.py
+
 lint: $(VENV)/tools ## formats, clippy, the project's own rules, ruff, mypy
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo xtask tidy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy python/dispatcher tools
+	$(BIN)/mypy python/dispatcher python/dispatcherd/dispatcherd tools
 
 fmt: $(VENV)/tools ## put formats right
 	cargo fmt --all

@@ -32,6 +32,11 @@ def _envelope(message_id: str, index: int, total: int, escaped: str) -> str:
     )
 
 
+def _wrapper_overhead_bytes(message_id: str, index: int, total: int) -> int:
+    """The size of a chunk without its payload."""
+    return len(_envelope(message_id, index, total, '""'))
+
+
 def split_message(message: str, *, max_bytes: int | None = None) -> list[str]:
     """The message itself when it fits into `max_bytes`, else as few chunks as possible, none longer than that."""
     if max_bytes is None or len(message) * 4 <= max_bytes:
@@ -41,7 +46,7 @@ def split_message(message: str, *, max_bytes: int | None = None) -> list[str]:
         return [message]
     message_id = uuid.uuid4().hex
     # There are never more chunks than bytes, so these numbers are at least as wide as the real ones.
-    budget = max_bytes - len(_envelope(message_id, size, size, '""'))
+    budget = max_bytes - _wrapper_overhead_bytes(message_id, size, size)
     if budget < WIDEST_CHARACTER:
         raise ValueError(
             f"max_bytes={max_bytes} is too small to split a message of {size} bytes: "
@@ -98,6 +103,21 @@ class ChunkAccumulator:
         self.timed_out_assemblies = 0
         self._partials: dict[str, _Partial] = {}
 
+    @property
+    def pending_messages(self) -> dict[str, dict[int, str]]:
+        """The pieces of each incomplete message, by its id and their index."""
+        return {message_id: partial.pieces for message_id, partial in self._partials.items()}
+
+    @property
+    def expected_totals(self) -> dict[str, int]:
+        """How many pieces each incomplete message has, by its id."""
+        return {message_id: partial.total for message_id, partial in self._partials.items()}
+
+    @property
+    def assembly_started_at(self) -> dict[str, float]:
+        """When the first piece of each incomplete message came, of `time.monotonic`, by its id."""
+        return {message_id: partial.started_at for message_id, partial in self._partials.items()}
+
     def ingest_dict(self, payload_dict: dict[str, Any]) -> tuple[bool, dict[str, Any] | None]:
         """Whether this was a chunk, and the message: the given one if not, the whole one with the last chunk."""
         chunk = parse_chunk_dict(payload_dict)
@@ -114,7 +134,7 @@ class ChunkAccumulator:
     def _keep(self, chunk: dict[str, Any]) -> str | None:
         """Keeps one piece, or says why it cannot."""
         if chunk[CHUNK_MARKER] != CHUNK_VERSION:
-            return f"its version is {chunk[CHUNK_MARKER]!r}, only {CHUNK_VERSION!r} is known"
+            return f"Unsupported chunk version {chunk[CHUNK_MARKER]!r}, only {CHUNK_VERSION!r} is known"
         message_id, index, total = chunk.get("message_id"), chunk.get("index"), chunk.get("total")
         payload = chunk.get("payload")
         if not isinstance(message_id, str) or not isinstance(payload, str):
@@ -131,17 +151,20 @@ class ChunkAccumulator:
         """The whole message, if nothing is missing."""
         partial = self._partials[message_id]
         if len(partial.pieces) < partial.total:
+            logger.debug("%d of %d chunks came of message_id=%s", len(partial.pieces), partial.total, message_id)
             return None
         del self._partials[message_id]
+        problem = "not a dict, which a JSON object becomes"
         try:
             message = json.loads("".join(partial.pieces[index] for index in range(partial.total)))
+            if isinstance(message, dict):
+                self.successful_assemblies += 1
+                return message
         except ValueError as error:
-            message = error
-        if isinstance(message, dict):
-            self.successful_assemblies += 1
-            return message
+            # Where it is at fault, and not what is there.
+            problem = f"no JSON, at character {getattr(error, 'pos', '?')}"
         self.errored_assemblies += 1
-        logger.error("the joined message %r is no JSON object: %s", message_id, message)
+        logger.error("Failed to decode chunked message %r: it is %s", message_id, problem)
         return None
 
     def expire_partial_messages(self, *, current_time: float | None = None) -> None:

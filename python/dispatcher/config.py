@@ -128,7 +128,7 @@ def settings_from_env() -> DispatcherSettings:
         if path := os.environ.get(variable):
             return settings_from_file(path)
     raise RuntimeError(
-        "dispatcher is not configured: call dispatcher.config.setup(...) before the first use, "
+        "Dispatcher/Dispatcherd not configured: call dispatcher.config.setup(...) before the first use, "
         f"or name a file in {' or '.join(CONFIG_FILE_VARIABLES)}"
     )
 

@@ -182,9 +182,13 @@ class Control:
         overrides: dict[str, Any] = {}
         if self.broker_name == "pg_notify":
             overrides = {"max_connection_idle_seconds": None, "max_self_check_message_age_seconds": None}
-        if reply_to is not None and (self.broker_name == "pg_notify" or "channels" in self.broker_config):
-            overrides["channels"] = [reply_to]
-            self._keep_default_channel(overrides)
+        if reply_to is not None:
+            listening: dict[str, Any] = {**overrides, "channels": [reply_to]}
+            self._keep_default_channel(listening)
+            try:
+                return get_broker(self.broker_name, self.broker_config, **listening)
+            except TypeError:
+                pass  # a broker without channels: replies come back the way that the request went
         return get_broker(self.broker_name, self.broker_config, **overrides)
 
     def _keep_default_channel(self, overrides: dict[str, Any]) -> None:

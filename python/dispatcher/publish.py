@@ -192,7 +192,16 @@ def submit_task(
     bind, registry, settings: for tests.
     """
     return _method(fn, registry).apply_async(
-        args, kwargs, queue, uuid, settings, bind, timeout, processor_options, delay, on_duplicate
+        args=args,
+        kwargs=kwargs,
+        queue=queue,
+        uuid=uuid,
+        settings=settings,
+        bind=bind,
+        timeout=timeout,
+        processor_options=processor_options,
+        delay=delay,
+        on_duplicate=on_duplicate,
     )
 
 

@@ -41,12 +41,17 @@ class DuplicateBehavior(Enum):
     """As serial, but one may wait; further ones are dropped."""
 
 
+def is_lambda(task: str) -> bool:
+    """Whether this is the text of a lambda, to be evaluated, and no name: `lambda_tasks.clean` is one."""
+    return task.startswith("lambda") and not task.replace(MODULE_METHOD_DELIMITER, "").isidentifier()
+
+
 def resolve_callable(task: str) -> Callable[..., Any] | None:
     """The callable that a task name stands for; None when the module has no such name.
 
-    Text that begins with `lambda` is evaluated as Python, so only call this with names that are trusted.
+    The text of a lambda is evaluated as Python, so only call this with names that are trusted.
     """
-    if task.startswith("lambda"):
+    if is_lambda(task):
         evaluated: Callable[..., Any] = eval(task)
         return evaluated
     module_name, delimiter, name = task.rpartition(MODULE_METHOD_DELIMITER)

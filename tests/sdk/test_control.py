@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import threading
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -13,6 +15,7 @@ import pytest
 
 from dispatcher import config
 from dispatcher.brokers import pg_connections
+from dispatcher.brokers.memory import Broker as MemoryBroker
 from dispatcher.chunking import split_message
 from dispatcher.control import Control
 from dispatcher.factories import get_control_from_settings
@@ -107,3 +110,30 @@ def test_data_that_is_no_json_names_the_command() -> None:
 
 def test_a_service_answers(service: Any) -> None:
     assert service.ask("alive")["node_id"]
+
+
+class _Recording(MemoryBroker):
+    """A broker of an application, which takes channels and replies on them."""
+
+    def publish_message(self, channel: str | None = None, message: str = "") -> str:
+        self.queue_notification(self.channels[0], json.dumps({"asked": channel, "node_id": "x"}))
+        return super().publish_message(channel, message)
+
+
+def test_an_applications_own_broker_listens_to_the_reply_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "application.broker", SimpleNamespace(Broker=_Recording))  # type: ignore[arg-type]
+    control = Control("application.broker", {}, queue="there")
+    assert control.control_with_reply("alive") == [{"asked": "there", "node_id": "x"}]
+
+
+class _Plain(MemoryBroker):
+    """Knows no channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue_notification(7, '{"node_id": "y"}')
+
+
+def test_a_broker_without_channels_can_be_asked_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "application.broker", SimpleNamespace(Broker=_Plain))  # type: ignore[arg-type]
+    assert Control("application.broker", {}).control_with_reply("alive") == [{"node_id": "y"}]

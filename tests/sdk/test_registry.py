@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from dispatcher.registry import DispatcherMethodRegistry, InvalidMethod, NotRegistered
+from dispatcher.utils import is_lambda, resolve_callable
 
 
 def plain() -> None:
@@ -52,3 +53,10 @@ def test_a_module_run_with_dash_m_is_named_by_its_real_name(monkeypatch: pytest.
     main = SimpleNamespace(__spec__=SimpleNamespace(name="package.module"))
     monkeypatch.setitem(sys.modules, "__main__", main)
     assert method.serialize_task() == "package.module.of_main"
+
+
+def test_a_name_that_begins_with_lambda_is_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lambda_tasks", SimpleNamespace(clean=plain))  # type: ignore[arg-type]
+    assert resolve_callable("lambda_tasks.clean") is plain
+    assert not is_lambda("lambda_tasks.clean")
+    assert is_lambda("lambda: 1") and is_lambda("lambda x: x.y")

@@ -103,6 +103,17 @@ def test_a_task_is_cancelled_in_its_pre_task(make_worker: MakeWorker, tmp_path: 
     assert worker.call("worker_tasks.noted")["result"] == []
 
 
+def test_a_class_that_wraps_the_call_sees_a_cancel_as_a_result(make_worker: MakeWorker, tmp_path: Path) -> None:
+    worker = of_class(make_worker, "Wrapping")
+    path = tmp_path / "here"
+    uuid = worker.run("worker_tasks.never_end", "sleep", str(path))
+    wait_until(path.exists, "task")
+    worker.cancel(uuid)
+    done = worker.done(uuid)
+    assert (done["outcome"], done["result"]) == ("cancelled", ["before", "<cancel>", "after"])
+    assert done["error"]["type"] == "DispatcherCancel"
+
+
 def test_work_that_a_class_does_itself_is_reported_whatever_it_gives(make_worker: MakeWorker, tmp_path: Path) -> None:
     worker = of_class(make_worker, "OwnWork")
     done = worker.call("worker_tasks.nothing")

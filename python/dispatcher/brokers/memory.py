@@ -36,8 +36,9 @@ class Broker(NoopBroker):
 
     def publish_message(self, channel: str | None = None, message: str = "") -> str:
         """Keeps the message; gives its channel."""
-        self._keep(self._channel(channel) or None, None, message, is_async=False)
-        return self._channel(channel)
+        used = self._channel(channel)
+        self._keep(used or None, None, message, is_async=False)
+        return used
 
     def publish_messages(self, messages: Sequence[tuple[str | None, str]]) -> list[str]:
         """Keeps the messages."""

@@ -169,7 +169,7 @@ class _Kept:
 
 
 _thread = threading.local()
-_left_to_parent: list[object] = []
+left_to_parent: list[object] = []
 """After a fork, what belongs to the parent: kept, so that nothing in the child says good-bye on the parent's line."""
 
 
@@ -182,9 +182,8 @@ def _connections() -> dict[str, NotifyConnection]:
 
 def _after_fork() -> None:
     global _thread
-    _left_to_parent.append((getattr(_thread, "kept", None), connection_save.__dict__.copy()))
+    left_to_parent.append(getattr(_thread, "kept", None))
     _thread = threading.local()
-    connection_save.reset()
 
 
 os.register_at_fork(after_in_child=_after_fork)
@@ -208,47 +207,6 @@ def close_thread_connection(key: str) -> None:
     connection = _connections().pop(key, None)
     if connection is not None:
         connection.close()
-
-
-# ---- one connection a process -------------------------------------------------------------------------------------
-
-
-class ConnectionSaver:
-    """One connection for all threads of the process, as an application with a connection of its own would have."""
-
-    def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        """Forgets its connections without closing them."""
-        self._connection: NotifyConnection | None = None
-        self._async_connection: psycopg.AsyncConnection[Any] | None = None
-        self._config: dict[str, Any] = {}
-        self._lock = threading.Lock()
-
-
-connection_save = ConnectionSaver()
-
-
-def connection_saver(**config: Any) -> NotifyConnection:
-    """The connection of this process, for use as `sync_connection_factory`; opened anew if the line was cut."""
-    saver = connection_save
-    with saver._lock:
-        if saver._connection is not None and (saver._config != config or not saver._connection.is_usable()):
-            saver._connection.close()
-            saver._connection = None
-        if saver._connection is None:
-            saver._connection = create_connection(**config)
-            saver._config = config
-        return saver._connection
-
-
-async def async_connection_saver(**config: Any) -> psycopg.AsyncConnection[Any]:
-    """The asynchronous connection of this process, for use as `async_connection_factory`."""
-    saver = connection_save
-    if saver._async_connection is None or saver._async_connection.closed:
-        saver._async_connection = await acreate_connection(**config)
-    return saver._async_connection
 
 
 # ---- Django's connection -------------------------------------------------------------------------------------------

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import threading
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Any
 
@@ -15,13 +17,7 @@ import psycopg
 
 from dispatcher.brokers import pg_connections as connections
 from dispatcher.brokers.base import AsyncConnectedCallback, ConnectedCallback
-from dispatcher.brokers.pg_connections import (
-    acreate_connection,
-    async_connection_saver,
-    connection_save,
-    connection_saver,
-    create_connection,
-)
+from dispatcher.brokers.pg_connections import NotifyConnection, acreate_connection, create_connection
 from dispatcher.chunking import split_message
 from dispatcher.utils import resolve_callable
 
@@ -288,3 +284,59 @@ class Broker:
 def _listen(channel: str) -> psycopg.sql.Composed:
     validate_channel_name(channel)
     return psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel))
+
+
+# ---- one connection a process, for use as a factory -----------------------------------------------------------------
+
+
+class ConnectionSaver:
+    """One connection for all threads of the process, as an application with a connection of its own would have."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets its connections without closing them."""
+        self._connection: Any = None
+        self._async_connection: psycopg.AsyncConnection[Any] | None = None
+        self._config: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def is_usable(self) -> bool:
+        """Whether the synchronous connection can be used as it is."""
+        connection = self._connection
+        if isinstance(connection, NotifyConnection):
+            return connection.is_usable()
+        return connection is not None and not connection.closed
+
+
+connection_save = ConnectionSaver()
+
+
+def _after_fork() -> None:
+    connections.left_to_parent.append(connection_save.__dict__.copy())
+    connection_save.reset()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def connection_saver(**config: Any) -> Any:
+    """The connection of this process, for use as `sync_connection_factory`; opened anew if the line was cut."""
+    saver = connection_save
+    with saver._lock:
+        if saver._connection is not None and not (saver._config == config and saver.is_usable()):
+            saver._connection.close()
+            saver._connection = None
+        if saver._connection is None:
+            saver._connection = create_connection(**config)
+            saver._config = config
+        return saver._connection
+
+
+async def async_connection_saver(**config: Any) -> psycopg.AsyncConnection[Any]:
+    """The asynchronous connection of this process, for use as `async_connection_factory`."""
+    saver = connection_save
+    if saver._async_connection is None or saver._async_connection.closed:
+        saver._async_connection = await acreate_connection(**config)
+    return saver._async_connection

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from dispatcher.registry import DispatcherMethod, DispatcherMethodRegistry, InvalidMethod
+from dispatcher.utils import is_lambda
 
 
 class TaskRefused(Exception):
@@ -74,7 +75,7 @@ def find(
     method = registry.lookup_dict.get(name)
     registered = method is not None
     if method is None:
-        if name.startswith("lambda") and not name.replace(".", "").isidentifier():
+        if is_lambda(name):
             return _evaluate(name, policy)
         target = _import(name)
         # The import may have registered it, and not the same object if there is a decorator above @task.

@@ -68,6 +68,17 @@ class Signals:
         if _get(_USR1) is not self._cancel:
             _set(_USR1, self._cancel)
 
+    # -- for worker classes, which know these names from dispatcherd
+
+    @property
+    def kill_now(self) -> bool:
+        """As `leaving`."""
+        return self.leaving
+
+    def exit_gracefully(self, *_: object) -> None:
+        """The worker leaves when the present task is over."""
+        self.leaving = True
+
     # -- running code of the application
 
     def call(self, function: Callable[[Any], T], argument: Any) -> T:

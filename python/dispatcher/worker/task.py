@@ -64,6 +64,8 @@ class TaskWorker:
         """What the configuration lets run; none while only this process itself hands over messages."""
         self._trusted = False
         """Whether the current message comes from the configuration."""
+        self._cancel: DispatcherCancel | None = None
+        """What ended the last call of `run_callable`, if it was cancelled."""
         self._ending = Ending()
         self._signals = Signals()
         self._signals.enter_idle()
@@ -87,7 +89,12 @@ class TaskWorker:
 
     def should_exit(self) -> bool:
         """Whether to leave; asked between tasks."""
-        return self.exit_after_current_task or self._signals.leaving
+        return self._stopping() or self._orphaned()
+
+    @property
+    def signal_handler(self) -> Signals:
+        """Whether the worker was told to leave (`kill_now`), and a way to tell it (`exit_gracefully()`)."""
+        return self._signals
 
     def enter_task_mode(self) -> None:
         """A task is about to run: SIGTERM and SIGINT get their default handlers."""
@@ -119,19 +126,24 @@ class TaskWorker:
         return BoundContext(self.worker_id, message, self.message_queue, self.finished_queue)
 
     def run_callable(self, message: dict[str, Any]) -> Any:
-        """Finds what the message names and calls it; what it returns is the result."""
+        """Finds what the message names and calls it; what it returns is the result, `"<cancel>"` after a cancel."""
         method = find(message["task"], self.registry, self._policy, self._trusted)
         args = message.get("args") or ()
         kwargs = message.get("kwargs") or {}
         if method.bind or message.get("bind") is True:
             args = (self.produce_binder(message), *args)
-        value = method.get_callable()(*args, **kwargs)
-        if type(value) is CoroutineType:
-            # Imported only by those who write such tasks: it is larger than the rest of the worker.
-            import asyncio
+        try:
+            value = method.get_callable()(*args, **kwargs)
+            if type(value) is CoroutineType:
+                # Imported only by those who write such tasks: it is larger than the rest of the worker.
+                import asyncio
 
-            return asyncio.run(value)
-        return value
+                return asyncio.run(value)
+            return value
+        except DispatcherCancel as error:
+            # A subclass that wraps this call sees a result and no exception, as it does with dispatcherd.
+            self._cancel = error
+            return "<cancel>"
 
     def perform_work(self, message: dict[str, Any]) -> dict[str, Any]:
         """Runs one task and what is to follow it; gives what `post_task` sees."""
@@ -161,17 +173,31 @@ class TaskWorker:
     def _stopping(self) -> bool:
         return self.exit_after_current_task or self._signals.leaving
 
+    def _orphaned(self) -> bool:
+        """Whether the process that made this one is gone. Workers of a service learn of that by their channel."""
+        if self._signals.channel is not None or os.getppid() == self.ppid:
+            return False
+        note(logger, logging.ERROR, "worker %s leaves: parent PID changed, its maker is gone", self.worker_id)
+        return True
+
     def _carry_out(self, message: dict[str, Any], uuid: str, ending: Ending) -> None:
         """One message, then its errbacks if it failed, and its callbacks unless it was cancelled."""
         signals = self._signals
         signals.current = uuid
+        self._cancel = None
         try:
             ending.value = signals.call(self.run_callable, message)
         except BaseException as error:
             # Not even sys.exit ends the worker; DispatcherExit is there for that.
             signals.current = ""
             self._note_error(message, ending, error)
-        signals.current = ""
+        else:
+            signals.current = ""
+            if self._cancel is not None:
+                value = ending.value
+                self._note_error(message, ending, self._cancel)
+                ending.value = value
+        self._cancel = None
         if ending.outcome == "failure" and "errbacks" in message:
             self._follow(message, "errbacks", uuid, ending)
         if ending.outcome != "cancelled" and "callbacks" in message:

@@ -1,0 +1,2 @@
+from dispatcher.factories import *
+from dispatcherd._factories import *

@@ -1,0 +1,1 @@
+from dispatcher.testing.brokers.error_only import *

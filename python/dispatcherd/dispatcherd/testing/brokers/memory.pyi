@@ -1,0 +1,1 @@
+from dispatcher.testing.brokers.memory import *

@@ -1,0 +1,2 @@
+from dispatcher.worker.task import *
+from dispatcherd._worker_task import *
