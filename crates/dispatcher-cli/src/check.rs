@@ -5,7 +5,9 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use dispatcher_service::config::{BrokerConfig, BrokerKind, Config, StartMethod, TaskPolicy, Worker};
+use dispatcher_service::config::{
+    BrokerConfig, BrokerKind, Config, Schedule, StartMethod, TaskPolicy, When, Worker,
+};
 
 use crate::args::Check;
 use crate::error::CliError;
@@ -39,7 +41,7 @@ fn summary(name: &str, config: &Config) -> String {
         line("broker", "none; only tasks of this file run".to_owned());
     }
     for schedule in &config.schedules {
-        line("schedule", format!("{} every {}", schedule.task, seconds(schedule.every)));
+        line("schedule", format!("{} {}", schedule.task, when(schedule)));
     }
     for task in &config.on_start {
         line("on start", task.task.clone());
@@ -97,6 +99,14 @@ fn broker(broker: &BrokerConfig) -> String {
             .filter(|_| broker.kind == BrokerKind::PgNotify),
     );
     format!("{}: {}", broker.name, parts.join(", "))
+}
+
+fn when(schedule: &Schedule) -> String {
+    let when = match &schedule.when {
+        When::Every(every) => format!("every {}", seconds(*every)),
+        When::At(cron) => format!("at {cron}"),
+    };
+    if schedule.jitter.is_zero() { when } else { format!("{when}, up to {} late", seconds(schedule.jitter)) }
 }
 
 fn seconds(time: Duration) -> String {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use dispatcher_protocol::TaskMessage;
 
+use crate::schedule::Timetable;
+
 /// Settings of one engine.
 #[derive(Debug)]
 pub struct Config {
@@ -122,6 +124,6 @@ pub enum TaskPolicy {
 pub struct Schedule {
     /// What to run.
     pub message: TaskMessage,
-    /// The time between two runs; more than zero.
-    pub every: Duration,
+    /// When.
+    pub timetable: Box<dyn Timetable>,
 }

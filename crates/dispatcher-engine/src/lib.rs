@@ -29,5 +29,6 @@ pub use engine::Engine;
 pub use event::{CancelReason, DropReason, Event, Rung, SpawnReason, StopReason};
 pub use find::{Filter, Found, Place};
 pub use input::{Exit, Input};
+pub use schedule::{Every, Look, Timetable};
 pub use task::{BrokerId, PoolId, Source, Task, WorkerId};
 pub use view::{PoolView, WorkerState, WorkerView};

@@ -2,9 +2,9 @@
 
 mod script;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use dispatcher_engine::{Config, Effect, Input, Schedule, TaskPolicy};
+use dispatcher_engine::{Config, Effect, Every, Input, Look, Schedule, TaskPolicy, Timetable};
 use dispatcher_protocol::{Decoded, TaskMessage, decode};
 use script::{Script, workers};
 
@@ -15,9 +15,52 @@ fn message(body: &str) -> TaskMessage {
     }
 }
 
+fn every(interval: Duration) -> Schedule {
+    Schedule { message: message(r#"{"task": "a.b"}"#), timetable: Box::new(Every::new(interval)) }
+}
+
+/// Looks every second, and is due at every third look.
+#[derive(Debug, Default)]
+struct Thirds(u32);
+
+impl Timetable for Thirds {
+    fn look(&mut self, now: Instant) -> Look {
+        self.0 += 1;
+        Look { due: self.0.is_multiple_of(3), again: (self.0 < 7).then(|| now + Duration::from_secs(1)) }
+    }
+}
+
+#[test]
+fn a_timetable_may_look_without_being_due_and_may_come_to_an_end() {
+    let schedule =
+        Schedule { message: message(r#"{"task": "a.b"}"#), timetable: Box::new(Thirds::default()) };
+    let mut script = Script::new(Config { schedules: vec![schedule], ..workers(1, 1) });
+    script.after(Duration::from_secs(1));
+    assert_eq!(script.engine.scheduled_count(), 0);
+    script.after(Duration::from_secs(1));
+    assert_eq!(script.engine.scheduled_count(), 1);
+    script.after(Duration::from_secs(1000));
+    assert_eq!(script.engine.scheduled_count(), 2);
+}
+
+#[test]
+fn a_timetable_that_asks_for_the_present_does_not_stop_time() {
+    #[derive(Debug)]
+    struct Now;
+    impl Timetable for Now {
+        fn look(&mut self, now: Instant) -> Look {
+            Look { due: false, again: Some(now) }
+        }
+    }
+    let schedule = Schedule { message: message(r#"{"task": "a.b"}"#), timetable: Box::new(Now) };
+    let mut script = Script::new(Config { schedules: vec![schedule], ..workers(1, 1) });
+    script.after_ms(20);
+    assert!(script.engine.next_wakeup() > Some(script.now));
+}
+
 #[test]
 fn a_schedule_starts_its_task_at_every_beat() {
-    let schedule = Schedule { message: message(r#"{"task": "a.b"}"#), every: Duration::from_secs(10) };
+    let schedule = every(Duration::from_secs(10));
     let mut script = Script::new(Config { schedules: vec![schedule], ..workers(1, 1) });
     script.after(Duration::from_secs(9));
     assert!(script.has(0).is_empty());
@@ -29,7 +72,7 @@ fn a_schedule_starts_its_task_at_every_beat() {
 
 #[test]
 fn beats_that_were_missed_are_one_run_and_not_many() {
-    let schedule = Schedule { message: message(r#"{"task": "a.b"}"#), every: Duration::from_secs(1) };
+    let schedule = every(Duration::from_secs(1));
     let mut script = Script::new(Config { schedules: vec![schedule], ..workers(1, 1) });
     script.now += Duration::from_secs(1000);
     script.handle(Input::Tick);
@@ -62,7 +105,7 @@ fn tasks_of_the_configuration_have_numbers_of_ours_and_no_channel() {
 
 #[test]
 fn a_schedule_of_nothing_does_not_hold_up_the_engine() {
-    let schedule = Schedule { message: message(r#"{"task": "a.b"}"#), every: Duration::ZERO };
+    let schedule = every(Duration::ZERO);
     let mut script = Script::new(Config { schedules: vec![schedule], ..workers(1, 1) });
     script.after_ms(10);
     assert_eq!(script.engine.scheduled_count(), 10);
@@ -70,7 +113,7 @@ fn a_schedule_of_nothing_does_not_hold_up_the_engine() {
 
 #[test]
 fn schedules_end_with_the_service() {
-    let schedule = Schedule { message: message(r#"{"task": "a.b"}"#), every: Duration::from_secs(1) };
+    let schedule = every(Duration::from_secs(1));
     let mut script = Script::new(Config { schedules: vec![schedule], ..workers(1, 1) });
     script.handle(Input::Quiet);
     assert_eq!(script.engine.next_wakeup(), None);

@@ -22,12 +22,14 @@ mod yaml;
 mod old_shapes;
 mod table;
 mod check;
+mod cron;
 mod rules;
 mod build;
 mod schema;
 mod show;
 
 pub use complaint::{Complaint, Complaints, Position, Severity};
+pub use cron::Cron;
 
 /// Where the configuration comes from.
 #[derive(Debug, Clone)]
@@ -138,10 +140,21 @@ pub enum BrokerKind {
 pub struct Schedule {
     /// The task's name.
     pub task: String,
-    /// The time between two runs (`schedule`, seconds); more than 0.
-    pub every: Duration,
+    /// When it runs (`schedule`, or `cron` and `timezone`).
+    pub when: When,
+    /// Each run is late by chance, at most by this (`jitter`, seconds); zero.
+    pub jitter: Duration,
     /// The other keys of the entry, which become part of the message (`args`, `kwargs`, `on_duplicate`, …).
     pub message: Map<String, Value>,
+}
+
+/// When a task of the schedule runs.
+#[derive(Clone, Debug)]
+pub enum When {
+    /// Again and again, with this time between two runs; more than 0.
+    Every(Duration),
+    /// At the times of a pattern.
+    At(Box<Cron>),
 }
 
 /// One entry of `producers.OnStartProducer.task_list`.

@@ -16,6 +16,7 @@
 pub mod config;
 mod run;
 mod setup;
+mod timetable;
 mod driver;
 mod inbox;
 mod listen;

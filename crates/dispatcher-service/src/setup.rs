@@ -12,8 +12,9 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::RunError;
-use crate::config::{BrokerKind, Config, StartMethod, TaskPolicy};
+use crate::config::{BrokerKind, Config, Cron, Schedule, StartMethod, TaskPolicy, When};
 use crate::run::RunOptions;
+use crate::timetable::{AtTimes, Jittered};
 use crate::worker::launch::Means;
 use crate::worker::template::{self, TemplateCommand};
 
@@ -26,7 +27,7 @@ pub(crate) fn engine(config: &Config, options: &RunOptions) -> Result<engine::Co
     let mut schedules = Vec::new();
     for schedule in &config.schedules {
         let message = message(&schedule.task, schedule.payload())?;
-        schedules.push(engine::Schedule { message, every: schedule.every });
+        schedules.push(engine::Schedule { message, timetable: timetable(schedule) });
     }
     let on_start = config.on_start.iter().map(|entry| message(&entry.task, entry.payload()));
     Ok(engine::Config {
@@ -56,6 +57,14 @@ pub(crate) fn engine(config: &Config, options: &RunOptions) -> Result<engine::Co
         verbose: options.verbose,
         ..engine::Config::default()
     })
+}
+
+fn timetable(schedule: &Schedule) -> Box<dyn engine::Timetable> {
+    let plain: Box<dyn engine::Timetable> = match &schedule.when {
+        When::Every(every) => Box::new(engine::Every::new(*every)),
+        When::At(cron) => Box::new(AtTimes::new(Cron::clone(cron))),
+    };
+    if schedule.jitter.is_zero() { plain } else { Box::new(Jittered::new(plain, schedule.jitter)) }
 }
 
 /// A task that the configuration names.

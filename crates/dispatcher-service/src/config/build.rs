@@ -13,8 +13,8 @@ use serde_json::{Map, Value};
 use super::table::{self, MOST_SECONDS};
 use super::tree::{Entry, Node};
 use super::{
-    BrokerConfig, BrokerKind, Complaint, Config, Metrics, OnStart, Pool, Publish, Schedule, StartMethod,
-    TaskPolicy, Worker,
+    BrokerConfig, BrokerKind, Complaint, Config, Cron, Metrics, OnStart, Pool, Publish, Schedule,
+    StartMethod, TaskPolicy, When, Worker,
 };
 
 /// Keyword arguments of psycopg's `connect` that are not connection settings.
@@ -161,9 +161,25 @@ fn tasks<'a>(root: &'a Node, producer: &str, list: &str) -> impl Iterator<Item =
 }
 
 fn schedule(entry: &Entry) -> Option<Schedule> {
-    let mut message = entry.value.to_json_map();
-    let every = duration(&message.shift_remove("schedule")?)?;
-    Some(Schedule { task: entry.key.clone(), every, message })
+    let (mut message, mut own) = (entry.value.to_json_map(), Map::new());
+    for key in SCHEDULE_KEYS {
+        own.extend(message.shift_remove(*key).map(|value| ((*key).to_owned(), value)));
+    }
+    let when = match own.get("schedule").and_then(duration) {
+        Some(every) => When::Every(every),
+        None => When::At(Box::new(cron(&entry.value)?.ok()?)),
+    };
+    let jitter = own.get("jitter").and_then(duration).unwrap_or_default();
+    Some(Schedule { task: entry.key.clone(), when, jitter, message })
+}
+
+/// The keys of a scheduled task that are not part of its message.
+const SCHEDULE_KEYS: &[&str] = &["schedule", "cron", "timezone", "jitter"];
+
+/// The pattern of a scheduled task, if it has one.
+pub(super) fn cron(task: &Node) -> Option<Result<Cron, String>> {
+    let text = |key: &str| task.entry(key).and_then(|entry| entry.value.as_text());
+    Some(Cron::parse(text("cron")?, text("timezone").unwrap_or("UTC")))
 }
 
 fn on_start(entry: &Entry) -> OnStart {
@@ -173,7 +189,9 @@ fn on_start(entry: &Entry) -> OnStart {
 /// The message that a task of the config becomes.
 pub(super) fn task_payload(name: &str, options: &Node) -> String {
     let mut message = options.to_json_map();
-    message.shift_remove("schedule");
+    for key in SCHEDULE_KEYS {
+        message.shift_remove(*key);
+    }
     payload(name, &message)
 }
 

@@ -167,6 +167,7 @@ impl Check<'_> {
         for key in keys {
             match node.entry(key.name) {
                 Some(entry) => self.value(&join(path, key.name), &entry.value, &key.shape),
+                None if matches!(key.shape, Shape::Optional(_)) => {}
                 None => self.error(path, node.at, format!("{} is missing: {}", key.name, key.about)),
             }
         }

@@ -22,6 +22,7 @@ pub(super) fn check(root: &Node, complaints: &mut Vec<Complaint>) {
     rules.socket();
     rules.publish();
     rules.worker();
+    rules.schedules();
     rules.tasks("ScheduledProducer", "task_schedule");
     rules.tasks("OnStartProducer", "task_list");
 }
@@ -245,5 +246,29 @@ impl Rules<'_> {
             })
             .collect();
         self.complaints.extend(refused);
+    }
+
+    /// A scheduled task runs by an interval or by a pattern, and the pattern has to make sense.
+    fn schedules(&mut self) {
+        let base = "producers.ScheduledProducer.task_schedule";
+        let mut wrong = Vec::new();
+        for entry in self.find(base).map_or(&[][..], Node::entries) {
+            let path = join(base, &entry.key);
+            let has = |key: &str| entry.value.entry(key).is_some_and(|entry| !entry.value.is_null());
+            let mut complain = |what: &str| wrong.push(Complaint::error(&path, entry.at, what));
+            let what = match (has("schedule"), has("cron")) {
+                (false, false) => "schedule is missing: the seconds between two runs; or cron, a pattern",
+                (true, true) => "has both schedule and cron; one of them says when it runs",
+                (true, false) if has("timezone") => "timezone means something only with cron",
+                _ => "",
+            };
+            if !what.is_empty() {
+                complain(what);
+            }
+            if let Some(Err(why)) = build::cron(&entry.value) {
+                complain(&why);
+            }
+        }
+        self.complaints.extend(wrong);
     }
 }

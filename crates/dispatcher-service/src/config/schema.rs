@@ -77,7 +77,8 @@ fn nullable(mut schema: Value) -> Value {
 }
 
 fn task(keys: &[Key]) -> Value {
-    let required: Vec<&str> = keys.iter().map(|key| key.name).collect();
+    let required: Vec<&str> =
+        keys.iter().filter(|key| !matches!(key.shape, Shape::Optional(_))).map(|key| key.name).collect();
     let kind = if keys.is_empty() { json!(["object", "null"]) } else { json!("object") };
     json!({"type": kind, "properties": properties(keys), "required": required})
 }

@@ -25,7 +25,8 @@ impl fmt::Debug for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Schedule")
             .field("task", &self.task)
-            .field("every", &self.every)
+            .field("when", &self.when)
+            .field("jitter", &self.jitter)
             .finish_non_exhaustive()
     }
 }

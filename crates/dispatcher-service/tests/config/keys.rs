@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dispatcher_service::config::{BrokerKind, StartMethod, TaskPolicy};
+use dispatcher_service::config::{BrokerKind, Schedule, StartMethod, TaskPolicy, When};
 use serde_json::json;
 
 use crate::{good, refused, warnings};
@@ -260,9 +260,25 @@ fn schedules_keep_their_message_keys() {
     );
     assert_eq!(config.schedules.len(), 2);
     let beat = &config.schedules[0];
-    assert_eq!((beat.task.as_str(), beat.every), ("lib.beat", Duration::from_millis(500)));
+    assert_eq!((beat.task.as_str(), interval(beat)), ("lib.beat", Some(Duration::from_millis(500))));
     assert_eq!(beat.payload(), r#"{"args":[1],"on_duplicate":"discard","task":"lib.beat"}"#);
-    assert_eq!((config.schedules[1].task.as_str(), config.schedules[1].every), ("lambda: 1", seconds(3)));
+    let second = &config.schedules[1];
+    assert_eq!((second.task.as_str(), interval(second)), ("lambda: 1", Some(seconds(3))));
+}
+
+fn interval(schedule: &Schedule) -> Option<Duration> {
+    if let When::Every(every) = schedule.when { Some(every) } else { None }
+}
+
+#[test]
+fn a_cron_pattern_its_time_zone_and_the_jitter_are_no_part_of_the_message() {
+    let config = good(
+        "version: 2\nproducers:\n  ScheduledProducer:\n    task_schedule:\n      lib.night: {cron: '0 3 * * *', timezone: Europe/Berlin, jitter: 30, args: [1]}",
+    );
+    let night = &config.schedules[0];
+    assert!(matches!(&night.when, When::At(cron) if cron.to_string() == "0 3 * * * (Europe/Berlin)"));
+    assert_eq!(night.jitter, seconds(30));
+    assert_eq!(night.payload(), r#"{"args":[1],"task":"lib.night"}"#);
 }
 
 #[test]
@@ -271,6 +287,10 @@ fn a_schedule_needs_a_period_and_a_message_that_could_be_sent() {
         refused(&format!("version: 2\nproducers: {{ScheduledProducer: {{task_schedule: {{a.b: {entry}}}}}}}"))
     };
     assert!(one("{}").contains("task_schedule[\"a.b\"]: schedule is missing"));
+    assert!(one("{schedule: 1, cron: '* * * * *'}").contains("both schedule and cron"));
+    assert!(one("{schedule: 1, timezone: UTC}").contains("only with cron"));
+    assert!(one("{cron: '61 * * * *'}").contains("no cron pattern"));
+    assert!(one("{cron: '* * * * *', timezone: Moon/Base}").contains("no time zone"));
     assert!(one("{schedule: 0}").contains("has to be more than 0 seconds"));
     assert!(one("{schedule: soon}").contains("has to be a number of seconds"));
     assert!(one("{schedule: 1, kwargs: [1]}").contains("kwargs"));

@@ -283,12 +283,27 @@ static SCHEDULED: Section = strict(
     "key",
     &[key(
         "task_schedule",
-        Shape::Named(&Shape::Task(&[key(
-            "schedule",
-            Shape::Period,
-            "null",
-            "Seconds between two runs; more than 0, required.",
-        )])),
+        Shape::Named(&Shape::Task(&[
+            key(
+                "schedule",
+                Shape::Optional(&Shape::Period),
+                "null",
+                "Seconds between two runs; more than 0. Either this or cron is required.",
+            ),
+            key(
+                "cron",
+                MAYBE_TEXT,
+                "null",
+                "Own. A cron pattern: minute, hour, day, month, day of week; seconds may stand in front.",
+            ),
+            key("timezone", MAYBE_TEXT, "null", "Own. The time zone of cron, as Europe/Berlin; absent: UTC."),
+            key(
+                "jitter",
+                Shape::Optional(&SECONDS),
+                "null",
+                "Own. Seconds by which each run is late at most, by chance; absent: none.",
+            ),
+        ])),
         "{}",
         "The tasks by name.",
     )],
