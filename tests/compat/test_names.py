@@ -7,8 +7,10 @@ import json
 import logging
 import pickle
 import pkgutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -63,6 +65,15 @@ IMPORTS = {
     "dispatcherd.registry": ["DispatcherMethodRegistry", "DispatcherMethod", "registry"],
     "dispatcherd.chunking": ["split_message", "ChunkAccumulator", "CHUNK_MARKER"],
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def own_signals() -> Iterator[None]:
+    """A worker object installs handlers in its process, which is this one."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("module", IMPORTS)
