@@ -23,7 +23,7 @@ from dispatcher.control import Control
 APP = CHECKOUT / "tests" / "compat" / "app"
 VERSION = "2026.5.27"
 HOME = CHECKOUT / ".run" / "original"
-NEEDED = [f"dispatcherd=={VERSION}", "psycopg[binary]>=3.2.4", "prometheus-client"]
+NEEDED = [f"dispatcherd=={VERSION}", "psycopg[binary]>=3.2.4", "prometheus-client", "Django>=4.2"]
 
 
 @pytest.fixture(scope="session")
