@@ -7,13 +7,14 @@
 Imports nothing until it is used. Where it stands: the name of the package.
 """
 
-from typing import NoReturn
-
 __all__ = ["run_service"]
 
 
-def run_service() -> NoReturn:
-    """Runs the service with the settings of `dispatcher.config.setup` in place of this process, and does not return."""
+def run_service() -> None:
+    """Runs the service with the settings of `dispatcher.config.setup` in place of this process, and does not return.
+
+    While other threads run, the service is a child of this process, and the call returns when it has ended well.
+    """
     from dispatcher.factories import from_settings
 
     from_settings().run()

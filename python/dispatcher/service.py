@@ -7,10 +7,16 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
-from typing import TYPE_CHECKING, Any, NoReturn
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from dispatcher import _binary
+from dispatcher.worker.kernel import die_with_parent
 
 if TYPE_CHECKING:
     import subprocess
@@ -23,10 +29,26 @@ class Service:
         """`config` is what `dispatcher.config.setup` takes."""
         self.config = config
 
-    def run(self) -> NoReturn:
-        """Becomes the service: the process stays the same, this program ends."""
+    def run(self) -> None:
+        """Becomes the service: the process stays the same, this program ends, and the call does not return.
+
+        While other threads run, which would end with this program, the service is a child of this process instead.
+        Signals that stop it are passed on; the call returns when it has ended well, else raises SystemExit.
+        """
+        if threading.active_count() > 1:
+            self._run_as_child()
+            return
         descriptor = self._hand_over()
         _binary.become(self._command(descriptor), self._environment())
+
+    def _run_as_child(self) -> None:
+        # A session of its own, so that a signal to the group comes once, from here. It dies with this process.
+        with _passed_on() as pass_on:
+            process = self.start(start_new_session=True, preexec_fn=die_with_parent)
+            pass_on(process)
+            code = process.wait()
+        if code:
+            sys.exit(code if code > 0 else 128 - code)
 
     def start(self, **options: Any) -> subprocess.Popen[bytes]:
         """Starts the service as a child; the options are those of `subprocess.Popen`."""
@@ -75,6 +97,39 @@ class Service:
             return self.config
         options = {**options, "config": django_parameters()}
         return {**self.config, "brokers": {**self.config["brokers"], "pg_notify": options}}
+
+
+@contextmanager
+def _passed_on() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
+    """Passes on the signals that stop a service, to the process that the function is given, each of them once."""
+    came: deque[int] = deque()
+    receivers: list[subprocess.Popen[bytes]] = []
+
+    def deliver() -> None:
+        try:
+            while receivers:
+                receivers[0].send_signal(came.popleft())
+        except IndexError:
+            pass  # all of them
+
+    def handler(number: int, _frame: object) -> None:
+        came.append(number)
+        deliver()
+
+    def pass_on(process: subprocess.Popen[bytes]) -> None:
+        receivers.append(process)
+        deliver()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield pass_on  # handlers are the main thread's
+        return
+    stopping = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    before = {number: signal.signal(number, handler) for number in stopping}
+    try:
+        yield pass_on
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)
 
 
 def _as_json(value: Any) -> Any:

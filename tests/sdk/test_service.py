@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -83,3 +84,48 @@ def test_a_script_of_that_name_is_not_taken_for_the_program(tmp_path: Path, monk
     monkeypatch.setenv("DISPATCHER_BINARY", str(script))
     with pytest.raises(_binary.BinaryNotFound, match="no program"):
         _binary.find_binary()
+
+
+BESIDE = """
+import sys, threading
+from dispatcher import config, run_service
+
+over = threading.Event()
+threading.Thread(target=over.wait).start()
+config.setup({config!r})
+try:
+    run_service()
+    print("returned", flush=True)
+finally:
+    print("cleaned up", flush=True)
+    over.set()
+"""
+
+
+def test_with_other_threads_the_service_is_a_child_that_leaves_with_its_parent(pg_config: dict[str, Any]) -> None:
+    """Threads would end with the program; what an application cleans up after the service is cleaned up."""
+    from dispatcher import config
+    from dispatcher.factories import get_control_from_settings
+
+    config.setup(pg_config)
+    control = get_control_from_settings()
+    for number, said in ((signal.SIGTERM, "returned\ncleaned up\n"), (signal.SIGKILL, "")):
+        command = [sys.executable, "-c", BESIDE.format(config=pg_config)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        replies: list[dict[str, Any]] = []
+        for _ in range(40):
+            if replies := control.control_with_reply("main", timeout=0.5):
+                break
+        service = replies[0]["pid"]
+        assert service != process.pid
+        process.send_signal(number)
+        out, _ = process.communicate(timeout=20)
+        assert out == said
+        assert process.returncode == (0 if number == signal.SIGTERM else -number)
+        assert control.control_with_reply("main", timeout=0.5) == []
+
+
+def test_a_service_that_fails_beside_other_threads_ends_the_program_with_its_code(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", BESIDE.format(config={"version": 2, "brokers": {"pg_notify": {"nonsense": 1}}})]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+    assert (done.returncode, done.stdout) == (2, "cleaned up\n")
