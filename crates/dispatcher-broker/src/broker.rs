@@ -35,6 +35,9 @@ pub enum FromBroker {
     Listening,
     /// A message.
     Delivery(Delivery),
+    /// Nothing more comes over this channel. It stays open for the replies to what came, until it is told by
+    /// [`Publish::end`] that there are none left.
+    Ended(Arc<str>),
 }
 
 /// How a delivery ended, for brokers that keep it until then.
@@ -135,9 +138,20 @@ pub trait Broker: Send + Sync + 'static {
     /// How many more tasks the engine can begin now. Push brokers have nothing to do.
     fn demand(&self, _free: usize) {}
 
-    /// The self-check of the listening line.
-    fn self_check(&self) -> SelfCheckStats {
-        SelfCheckStats::default()
+    /// Where the reply to a request goes: to the channel that it names, unless the bus answers each request on the
+    /// connection it came by.
+    fn reply_channel<'a>(&self, _came_by: &'a str, named: &'a str) -> &'a str {
+        named
+    }
+
+    /// The self-check of the listening line; none where there is nothing to check.
+    fn self_check(&self) -> Option<SelfCheckStats> {
+        None
+    }
+
+    /// What was turned away or cut off because it went beyond a bound: how often, by reason, since the start.
+    fn refusals(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
     }
 }
 
@@ -150,4 +164,7 @@ pub trait Publish: Send {
         channel: &'a str,
         payloads: &'a [String],
     ) -> BoxFuture<'a, Result<(), BrokerError>>;
+
+    /// Everything has been published to a channel that [`FromBroker::Ended`] named. Other channels have no end.
+    fn end(&mut self, _channel: &str) {}
 }

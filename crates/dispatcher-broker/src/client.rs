@@ -51,7 +51,7 @@ impl Replies {
         loop {
             match timeout_at(deadline, self.inbox.recv()).await {
                 Ok(Some((_, FromBroker::Delivery(delivery)))) => return Ok(Some(delivery.payload)),
-                Ok(Some((_, FromBroker::Listening))) => {}
+                Ok(Some(_)) => {}
                 Ok(None) => return Err(self.reason().await),
                 Err(_) => return Ok(None),
             }

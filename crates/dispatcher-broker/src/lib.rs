@@ -15,6 +15,7 @@ mod registry;
 mod backoff;
 mod memory;
 mod pg_notify;
+mod socket;
 mod client;
 
 pub use backoff::Backoff;
@@ -24,5 +25,6 @@ pub use error::BrokerError;
 pub use memory::{MemoryBroker, MemoryHub};
 pub use options::{Options, SelfCheck, Settings};
 pub use pg_notify::{MAX_PAYLOAD, PgNotify, quote_ident};
-pub use registry::{build, names};
+pub use registry::{build, client, names};
 pub use secret::Secret;
+pub use socket::{MAX_CLIENTS, MAX_LINE, SocketClient, SocketServer};

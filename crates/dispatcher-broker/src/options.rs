@@ -1,6 +1,7 @@
 //! What the config says about a broker, already checked for type but not for meaning.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::Secret;
@@ -64,6 +65,8 @@ pub struct Options {
     pub channels: Vec<String>,
     /// The self-check; none turns it off.
     pub self_check: Option<SelfCheck>,
+    /// `socket_path`: where the socket is.
+    pub socket_path: Option<PathBuf>,
     /// The name the connection shows to the bus unless `config` or the environment gives one.
     pub application_name: String,
 }
@@ -74,6 +77,7 @@ impl Default for Options {
             config: Settings::default(),
             channels: Vec::new(),
             self_check: Some(SelfCheck::default()),
+            socket_path: None,
             application_name: "dispatcher".to_owned(),
         }
     }

@@ -98,7 +98,7 @@ impl Broker for PgNotify {
         Box::new(publish::Publisher::new(Arc::clone(&self.connector)))
     }
 
-    fn self_check(&self) -> SelfCheckStats {
-        self.record.stats()
+    fn self_check(&self) -> Option<SelfCheckStats> {
+        Some(self.record.stats())
     }
 }

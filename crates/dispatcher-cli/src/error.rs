@@ -61,7 +61,7 @@ impl CliError {
             CliError::Usage(_, hint) => Some(hint),
             CliError::NoConfig(_) => Some("name it with --config FILE, or in DISPATCHER_CONFIG_FILE"),
             CliError::Broker(BrokerError::Unreachable { .. }) => {
-                Some("is the database up, and is its address the one in the config?")
+                Some("is it up, and is its address the one in the config?")
             }
             CliError::Broker(BrokerError::Refused { .. }) => {
                 Some("see the user and password in the config, the PG* variables or .pgpass")

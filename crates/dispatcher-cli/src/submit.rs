@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::ValueEnum;
-use dispatcher_broker::build;
+use dispatcher_broker::client;
 use dispatcher_protocol::{Decoded, decode};
 use dispatcher_service::config::random_uuid;
 use serde_json::Value;
@@ -27,16 +27,15 @@ pub(crate) fn submit(arguments: &Submit) -> Result<Exit, CliError> {
     let text = message(arguments, &uuid)?;
     let config = settings::load(arguments.config.config.as_deref())?;
     let settings = broker(&config, config.publish.default_broker.as_deref())?;
-    let channel =
-        arguments.queue.as_ref().or(settings.default_publish_channel.as_ref()).ok_or_else(|| {
-            CliError::Usage(
-                format!("{} has no default_publish_channel", settings.name),
-                "name a channel with --queue",
-            )
-        })?;
+    let channel = arguments.queue.as_deref().or(settings.publish_channel()).ok_or_else(|| {
+        CliError::Usage(
+            format!("{} has no default_publish_channel", settings.name),
+            "name a channel with --queue",
+        )
+    })?;
     let mut options = settings.options();
     options.application_name = String::from("dispatcher submit");
-    let broker = build(&settings.name, options)?;
+    let broker = client(&settings.name, options)?;
     let payloads = pieces(text, broker.as_ref());
     let mut publisher = broker.publisher();
     runtime()?.block_on(async {

@@ -241,13 +241,23 @@ pub struct Publish {
 }
 
 impl BrokerConfig {
-    /// What `dispatcher_broker::build` wants.
+    /// Where a message goes that names no channel; none when the file leaves it open. The socket has no channels, so
+    /// any name will do.
+    pub fn publish_channel(&self) -> Option<&str> {
+        match self.kind {
+            BrokerKind::Socket => Some(""),
+            _ => self.default_publish_channel.as_deref(),
+        }
+    }
+
+    /// What `dispatcher_broker::build` and `client` want.
     pub fn options(&self) -> Options {
         let pair = self.max_connection_idle.zip(self.max_self_check_message_age);
         Options {
             config: self.connection.clone(),
             channels: self.channels.clone(),
             self_check: pair.map(|(after_idle, max_age)| SelfCheck { after_idle, max_age }),
+            socket_path: self.socket_path.clone(),
             ..Options::default()
         }
     }

@@ -182,6 +182,7 @@ impl Driver {
                 };
                 self.engine.handle(Input::Delivery { source, payload: delivery.payload }, Instant::now());
             }
+            FromBroker::Ended(channel) => self.end_channel(broker, &channel),
         }
     }
 }

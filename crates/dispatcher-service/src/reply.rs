@@ -11,8 +11,9 @@ use dispatcher_protocol::split;
 use tokio::sync::mpsc;
 use tracing::warn;
 
-/// How many replies may wait to be sent; more are dropped and counted.
-pub(crate) const REPLIES: usize = 256;
+/// How many replies may wait to be sent; more are dropped, each with a line in the log. More than there can be
+/// requests waiting, so that whoever asks many things at once over a socket is answered each of them.
+pub(crate) const REPLIES: usize = 2048;
 
 /// How long one reply may take, connecting included. Requesters wait for seconds at most.
 const SEND_WAIT: Duration = Duration::from_secs(5);
@@ -21,7 +22,8 @@ const SEND_WAIT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) channel: String,
-    pub(crate) text: String,
+    /// None says that the channel gets nothing more.
+    pub(crate) text: Option<String>,
 }
 
 /// Sends replies until the driver is gone; those that wait then are sent first.
@@ -29,6 +31,10 @@ pub(crate) async fn run(broker: Arc<dyn Broker>, mut replies: mpsc::Receiver<Rep
     let mut publisher = broker.publisher();
     let limit = broker.max_payload();
     while let Some(Reply { channel, text }) = replies.recv().await {
+        let Some(text) = text else {
+            publisher.end(&channel);
+            continue;
+        };
         let payloads = if text.len() > limit { split(&text, limit, &message_id()) } else { vec![text] };
         if let Err(why) = send(publisher.as_mut(), &channel, &payloads).await {
             warn!(target: "dispatcher.control", broker = broker.name(), "a control reply was not sent: {why}");

@@ -78,12 +78,10 @@ fn message(task: &str, payload: String) -> Result<TaskMessage, RunError> {
 
 /// The brokers, in the order of the configuration. Opens nothing.
 pub(crate) fn brokers(config: &Config) -> Result<Vec<Arc<dyn Broker>>, RunError> {
-    let built = config.brokers.iter().filter_map(|entry| match entry.kind {
-        BrokerKind::PgNotify => Some(
-            dispatcher_broker::build("pg_notify", entry.options())
-                .map_err(|error| RunError::Config(format!("brokers.{}: {error}", entry.name))),
-        ),
-        BrokerKind::Socket | BrokerKind::Noop => None,
+    let real = config.brokers.iter().filter(|entry| entry.kind != BrokerKind::Noop);
+    let built = real.map(|entry| {
+        dispatcher_broker::build(&entry.name, entry.options())
+            .map_err(|error| RunError::Config(format!("brokers.{}: {error}", entry.name)))
     });
     built.collect()
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dispatcher_broker::{Broker, ask as publish_and_listen, build};
+use dispatcher_broker::{Broker, ask as publish_and_listen, client};
 use dispatcher_protocol::{Assembled, Assembler, Decoded, decode, split, to_ascii_json};
 use dispatcher_service::config::{BrokerConfig, Config, random_uuid};
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ pub(super) fn ask(
     timeout: Duration,
 ) -> Result<Vec<Value>, CliError> {
     let settings = broker(config, config.publish.default_control_broker.as_deref())?;
-    let channel = settings.default_publish_channel.clone().ok_or_else(|| {
+    let channel = settings.publish_channel().ok_or_else(|| {
         CliError::Usage(
             format!("{} has no default_publish_channel, so there is no telling where to ask", settings.name),
             "set default_publish_channel of that broker",
@@ -38,11 +38,11 @@ pub(super) fn ask(
     options.channels = vec![reply_to.clone()];
     options.self_check = None;
     options.application_name = String::from("dispatcher ctl");
-    let broker = build(&settings.name, options)?;
+    let broker = client(&settings.name, options)?;
     let text = question(request, &reply_to);
     debug!(target: "dispatcher.cli", command = request.command, channel, "asking");
     let payloads = pieces(text, broker.as_ref());
-    runtime()?.block_on(collect(broker, &channel, &payloads, expected, timeout))
+    runtime()?.block_on(collect(broker, channel, &payloads, expected, timeout))
 }
 
 /// The request as JSON, as the clients of dispatcherd write it.

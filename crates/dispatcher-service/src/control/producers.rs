@@ -7,18 +7,19 @@ use super::{Context, Reply};
 pub(super) fn producers(context: &mut Context<'_>, _data: &Reply) -> Reply {
     let mut reply = Reply::new();
     for link in context.brokers {
-        let check = link.broker.self_check();
-        let entry = json!({
+        let mut entry = json!({
             "produced_count": link.produced,
             "uptime_seconds": link.since.elapsed().as_secs_f64(),
             "recycle_count": link.recycled,
-            "broker_self_check": {
+        });
+        if let Some(check) = link.broker.self_check() {
+            entry["broker_self_check"] = json!({
                 "enabled": check.enabled,
                 "success_count": check.success_count,
                 "average_time_seconds": check.average().map(|time| time.as_secs_f64()),
                 "max_time_seconds": (check.success_count > 0).then_some(check.max.as_secs_f64()),
-            },
-        });
+            });
+        }
         reply.insert(format!("{}-producer", link.broker.name()), entry);
     }
     let mut own = |name: &str, produced: Option<u64>| {

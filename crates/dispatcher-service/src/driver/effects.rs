@@ -69,14 +69,24 @@ impl Driver {
     /// Answers a control request where it came from.
     fn answer(&mut self, request: &ControlRequest, source: &Source) {
         let mut reply = control::answer(self, &request.command, &request.data, Instant::now());
-        let Some(channel) = request.reply_to.clone() else { return };
+        let Some(named) = &request.reply_to else { return };
         reply.insert("node_id".to_owned(), self.service.node_id.clone().into());
         let text = to_ascii_json(&reply.into());
         let Some(link) = source.broker.and_then(|broker| self.brokers.get(usize::from(broker.0))) else {
             return;
         };
-        if link.replies.try_send(Reply { channel, text }).is_err() {
+        let channel = link.broker.reply_channel(&source.channel, named).to_owned();
+        if link.replies.try_send(Reply { channel, text: Some(text) }).is_err() {
             warn!(target: "dispatcher.control", command = request.command, "too many replies wait to be sent; this one is dropped");
+        }
+    }
+
+    /// Sends the end of a channel after the answers to everything that came by it.
+    pub(super) fn end_channel(&mut self, broker: u16, channel: &str) {
+        self.carry_out();
+        if let Some(link) = self.brokers.get(usize::from(broker)) {
+            // Without it, the broker ends the channel by its own clock.
+            let _ = link.replies.try_send(Reply { channel: channel.to_owned(), text: None });
         }
     }
 }
