@@ -6,6 +6,7 @@ Knows nothing of what the service does. Where it stands: under `run_service` and
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import sys
@@ -20,6 +21,8 @@ from dispatcher.worker.kernel import die_with_parent
 
 if TYPE_CHECKING:
     import subprocess
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 class Service:
@@ -69,7 +72,7 @@ class Service:
 
     @staticmethod
     def _command(descriptor: int) -> list[str]:
-        return [_binary.NAME, "serve", "--config-fd", str(descriptor)]
+        return [_binary.NAME, "serve", "--config-fd", str(descriptor), *_log_level()]
 
     @staticmethod
     def _environment() -> dict[str, str]:
@@ -130,6 +133,18 @@ def _passed_on() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
     finally:
         for number, former in before.items():
             signal.signal(number, former)
+
+
+def _log_level() -> list[str]:
+    """The level that the application has set for our logger, if it has, for what the service itself logs."""
+    logger: logging.Logger | None = logging.getLogger(_binary.NAME)
+    # The root's is not meant for us: Python sets it to WARNING if nobody sets it.
+    while logger is not None and logger.parent is not None:
+        if logger.level:
+            fitting = [name for name in LEVELS if logging.getLevelName(name) >= logger.level]
+            return ["--log-level", (fitting or LEVELS[-1:])[0]]
+        logger = logger.parent
+    return []
 
 
 def _as_json(value: Any) -> Any:

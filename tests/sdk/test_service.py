@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -42,6 +43,17 @@ def test_command_and_environment_are_what_the_service_reads() -> None:
     path = Service._environment()["DISPATCHER_SYS_PATH"].split(os.pathsep)
     assert "" not in path
     assert path[-1] == sys.path[-1]
+
+
+@pytest.mark.parametrize(("level", "given"), [(10, "DEBUG"), (20, "INFO"), (25, "WARNING"), (99, "CRITICAL")])
+def test_the_level_of_our_logger_is_that_of_the_service(level: int, given: str) -> None:
+    logger = logging.getLogger("dispatcher")
+    assert Service._command(9)[4:] == []
+    logger.setLevel(level)
+    try:
+        assert Service._command(9)[4:] == ["--log-level", given]
+    finally:
+        logger.setLevel(logging.NOTSET)
 
 
 def test_config_that_is_no_json_names_the_value() -> None:
