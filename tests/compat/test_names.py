@@ -59,6 +59,7 @@ IMPORTS = {
     "dispatcherd.testing": ["adispatcher_service", "dispatcher_service"],
     "dispatcherd.testing.asyncio": ["adispatcher_service"],
     "dispatcherd.testing.subprocess": ["dispatcher_service", "CommunicationItems"],
+    "dispatcherd.brokers.socket": ["Broker"],
     "dispatcherd.testing.brokers.noop": ["Broker"],
     "dispatcherd.testing.brokers.memory": ["Broker"],
     "dispatcherd.testing.brokers.error_only": ["Broker"],
@@ -89,6 +90,7 @@ def test_a_module_that_both_have_is_one_module() -> None:
         "publish",
         "brokers",
         "brokers.pg_notify",
+        "brokers.socket",
         "worker.task",
         "testing.brokers.noop",
     ):

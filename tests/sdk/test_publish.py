@@ -170,7 +170,7 @@ def test_default_broker_that_is_not_there_says_which_are() -> None:
 
 def test_unknown_broker_says_which_there_are() -> None:
     config.setup({"version": 2, "brokers": {"redis": {}}})
-    with pytest.raises(ImportError, match=r"brokers\.redis.*pg_notify, memory, noop"):
+    with pytest.raises(ImportError, match=r"brokers\.redis.*pg_notify, socket, memory, noop"):
         submit_task(sample)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from dispatcher.brokers.base import Broker
 
-BROKERS = ("pg_notify", "memory", "noop")
+BROKERS = ("pg_notify", "socket", "memory", "noop")
 """Names that stand for a module of this package; any other has to be the dotted path of a module."""
 EXTRAS = {"pg_notify": ("psycopg", "pg")}
 """The library that a broker needs, and the extra of this distribution that brings it."""

@@ -65,11 +65,20 @@ def running_service(config: dict[str, Any], timeout: float = 20.0, **options: An
 
 def _wait_until_it_answers(service: RunningService, timeout: float) -> None:
     deadline = time.monotonic() + timeout
-    while not service.control.control_with_reply("alive", timeout=0.2):
+    while not _answers(service):
         if service.process.poll() is not None:
             raise RuntimeError(f"the service ended with exit code {service.process.returncode} before it answered")
         if time.monotonic() > deadline:
             raise TimeoutError(f"the service did not answer within {timeout} s")
+
+
+def _answers(service: RunningService) -> bool:
+    try:
+        return bool(service.control.control_with_reply("alive", timeout=0.2))
+    except (FileNotFoundError, ConnectionRefusedError):
+        # The socket is not there yet, or that of an earlier service still is. Those fail at once.
+        time.sleep(0.01)
+        return False
 
 
 def _stop(process: subprocess.Popen[bytes], timeout: float) -> None:

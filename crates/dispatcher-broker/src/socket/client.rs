@@ -4,13 +4,18 @@
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::net::UnixStream;
+use tokio::time::sleep;
 
 use super::lines::Lines;
 use super::peer::read;
 use super::{MAX_PAYLOAD, socket_path, write_lines};
 use crate::{BoxFuture, Broker, BrokerError, Delivery, FromBroker, Options, Publish, Sink};
+
+/// The pause before the next attempt when the queue of clients is full; there is nothing to wait on but time.
+const KNOCK_AGAIN: Duration = Duration::from_millis(10);
 
 /// The broker `socket` in a client.
 #[derive(Debug)]
@@ -128,16 +133,24 @@ impl Publish for Sender {
     }
 }
 
+/// Connects; waits while the service's queue of clients is full, as it is the caller who knows for how long.
 async fn connect(path: &Path) -> Result<UnixStream, BrokerError> {
-    UnixStream::connect(path).await.map_err(|error| {
+    loop {
+        let error = match UnixStream::connect(path).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => error,
+        };
         let reason = match error.kind() {
+            ErrorKind::WouldBlock => {
+                sleep(KNOCK_AGAIN).await;
+                continue;
+            }
             ErrorKind::NotFound => "there is no such socket".to_owned(),
             ErrorKind::ConnectionRefused => "no service listens there any more".to_owned(),
-            ErrorKind::WouldBlock => "too many wait to be let in".to_owned(),
             _ => error.to_string(),
         };
-        BrokerError::Unreachable { target: path.display().to_string(), reason }
-    })
+        return Err(BrokerError::Unreachable { target: path.display().to_string(), reason });
+    }
 }
 
 async fn write(stream: &UnixStream, mut bytes: &[u8], path: &Path) -> Result<(), BrokerError> {

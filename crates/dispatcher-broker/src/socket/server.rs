@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tracing::debug;
 
 use super::peer::{Over, Peer, Tending};
@@ -18,6 +19,10 @@ use crate::{BoxFuture, Broker, BrokerError, FromBroker, Options, Publish, Sink};
 /// The pause after a client could not be let in: whatever is missing (mostly file descriptors) comes back only when
 /// something else ends.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a client waits for a place when all are taken. Those who only leave a message are gone in a moment, so
+/// many of them at once lose nothing.
+const ROOM_WAIT: Duration = Duration::from_secs(1);
 
 /// The broker `socket` in a service.
 #[derive(Debug)]
@@ -56,6 +61,10 @@ impl Peers {
         Some((Seat { peers: Arc::clone(self), number }, peer))
     }
 
+    fn is_full(&self) -> bool {
+        self.open().by_number.len() >= MAX_CLIENTS
+    }
+
     fn find(&self, channel: &str) -> Option<Arc<Peer>> {
         self.open().by_number.get(&channel.parse::<u64>().ok()?).cloned()
     }
@@ -88,7 +97,10 @@ impl SocketServer {
         loop {
             tokio::select! {
                 accepted = place.listener.accept() => match accepted {
-                    Ok((stream, _)) => self.welcome(stream, &sink, &mut clients),
+                    Ok((stream, _)) => {
+                        self.make_room(&mut clients).await;
+                        self.welcome(stream, &sink, &mut clients);
+                    }
                     Err(error) => {
                         self.tally.note(Refusal::AcceptFailed, &error.to_string());
                         tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -98,6 +110,13 @@ impl SocketServer {
                 () = sink.closed() => return Err(BrokerError::Closed),
             }
         }
+    }
+
+    /// Waits until a client leaves, if there are as many as there may be; not for ever.
+    async fn make_room(&self, clients: &mut JoinSet<()>) {
+        let leaving = async { while self.peers.is_full() && clients.join_next().await.is_some() {} };
+        // Whoever comes next finds out whether there is room now.
+        let _ = timeout(ROOM_WAIT, leaving).await;
     }
 
     fn welcome(&self, stream: UnixStream, sink: &Sink, clients: &mut JoinSet<()>) {

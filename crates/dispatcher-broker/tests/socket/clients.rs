@@ -1,5 +1,6 @@
 //! Clients that behave: numbers, replies, ends; and the client's end of the broker.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use dispatcher_broker::{Broker, BrokerError, FromBroker, Options, Sink, SocketClient, SocketServer};
@@ -49,6 +50,31 @@ async fn thousands_of_requests_at_once_are_all_answered_in_order() {
     assert!(got == lines, "{} of {} bytes came back", got.len(), lines.len());
     sending.await.unwrap();
     assert_eq!(broker.refusals().iter().map(|(_, count)| count).sum::<u64>(), 0);
+}
+
+#[tokio::test]
+async fn many_clients_that_only_leave_a_message_lose_none() {
+    let home = Home::new();
+    let mut service = Service::ready(&home).await;
+    let path = home.path();
+    let leaving = std::thread::spawn(move || {
+        for number in 0..500 {
+            let mut client = std::os::unix::net::UnixStream::connect(&path).unwrap();
+            writeln!(client, "{number}").unwrap();
+        }
+    });
+    let mut publisher = service.broker.publisher();
+    let mut got = Vec::new();
+    while got.len() < 500 {
+        match service.next().await {
+            Some(FromBroker::Delivery(delivery)) => got.push(delivery.payload.parse::<u32>().unwrap()),
+            Some(FromBroker::Ended(channel)) => publisher.end(&channel),
+            other => panic!("{other:?}"),
+        }
+    }
+    leaving.join().unwrap();
+    got.sort_unstable();
+    assert!(got.into_iter().eq(0..500));
 }
 
 #[tokio::test]

@@ -1,0 +1,1 @@
+from dispatcher.brokers.socket import *
