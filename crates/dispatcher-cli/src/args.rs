@@ -116,13 +116,28 @@ pub(crate) struct Ctl {
     /// How the replies are printed
     #[arg(long, value_name = "FORM", value_enum, default_value = "yaml", global = true)]
     pub(crate) output: Form,
+    /// Ask again and again, every 2 seconds or every so many
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "2",
+        value_parser = interval,
+        global = true
+    )]
+    pub(crate) watch: Option<Duration>,
 }
 
 /// The form of printed replies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Form {
+    /// Block YAML, as dispatcherctl prints it
     Yaml,
+    /// JSON, indented
     Json,
+    /// A line for each worker, task or figure
+    Table,
 }
 
 /// Sends one task and prints its uuid.
@@ -188,6 +203,16 @@ pub(crate) struct Check {
 
 /// The longest time that a message may carry: a year.
 const MOST_SECONDS: f64 = 31_536_000.0;
+
+/// The shortest time between two questions: a slip of the finger must not flood the services.
+const SHORTEST_INTERVAL: f64 = 0.1;
+
+fn interval(text: &str) -> Result<Duration, String> {
+    match seconds(text) {
+        Ok(interval) if interval.as_secs_f64() >= SHORTEST_INTERVAL => Ok(interval),
+        _ => Err(format!("a number of seconds from {SHORTEST_INTERVAL} to {MOST_SECONDS}")),
+    }
+}
 
 fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {

@@ -9,6 +9,7 @@ mod args;
 mod settings;
 mod logging;
 mod output;
+mod table;
 mod yaml;
 mod serve;
 mod ctl;

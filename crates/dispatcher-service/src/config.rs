@@ -221,6 +221,12 @@ pub enum TaskPolicy {
 }
 
 impl TaskPolicy {
+    fn from_word(word: &str) -> Option<Self> {
+        [TaskPolicy::Registered, TaskPolicy::Prefix, TaskPolicy::Any]
+            .into_iter()
+            .find(|policy| policy.as_str() == word)
+    }
+
     /// The word that the file and the workers use.
     pub fn as_str(self) -> &'static str {
         match self {

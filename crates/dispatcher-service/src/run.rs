@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use crate::config::Config;
+use crate::config::{self, Config, TaskPolicy};
 use crate::control::{Service, SetLogLevel};
 use crate::driver::{BrokerLink, Driver, End};
 use crate::inbox::{INBOX, Inbox};
@@ -77,6 +77,7 @@ async fn serve(config: Config, options: RunOptions) -> Result<(), RunError> {
     if rustix::process::geteuid().is_root() {
         warn!(target: "dispatcher.main", "running as root: so do the tasks");
     }
+    announce_policy(&config.worker);
     let brokers = setup::brokers(&config)?;
     let engine_config = setup::engine(&config, &options)?;
     let (means, template) = setup::means(&config, &options);
@@ -131,6 +132,22 @@ async fn serve(config: Config, options: RunOptions) -> Result<(), RunError> {
             Ok(())
         }
         End::Fatal(why) => Err(RunError::Fatal(why)),
+    }
+}
+
+/// Whoever may publish may run what the policy allows, so an open one is said.
+fn announce_policy(worker: &config::Worker) {
+    match worker.task_policy {
+        TaskPolicy::Registered => {}
+        TaskPolicy::Prefix => {
+            info!(target: "dispatcher.main", prefixes = ?worker.task_prefixes, "messages may name any task with these prefixes");
+        }
+        TaskPolicy::Any if worker.allow_eval => {
+            warn!(target: "dispatcher.main", "worker.task_policy is any, with allow_eval: whoever can send a message can run any code");
+        }
+        TaskPolicy::Any => {
+            warn!(target: "dispatcher.main", "worker.task_policy is any: a message may run everything that can be imported");
+        }
     }
 }
 

@@ -12,6 +12,8 @@ struct Entry {
     name: &'static str,
     about: &'static str,
     arguments: &'static [Argument],
+    /// It changes nothing, so it may be asked again and again.
+    question: bool,
 }
 
 /// One option of a command; it becomes a key of the request's data.
@@ -33,9 +35,15 @@ const CODES: &str = "Exit codes: 0 done; 1 refused, too few replies or failed; 2
 const LEVELS: &[&str] = &["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
 
 const COMMANDS: &[Entry] = &[
-    Entry { name: "alive", about: "Who is there: an empty reply of every service", arguments: &[] },
+    Entry {
+        name: "alive",
+        question: true,
+        about: "Who is there: an empty reply of every service",
+        arguments: &[],
+    },
     Entry {
         name: "running",
+        question: true,
         about: "Tasks that run or wait, all or those that match",
         arguments: &[
             option("task", "Only tasks of this name"),
@@ -44,6 +52,7 @@ const COMMANDS: &[Entry] = &[
     },
     Entry {
         name: "cancel",
+        question: false,
         about: "Cancel tasks that run or wait: those that match, or all",
         arguments: &[
             option("task", "Only tasks of this name"),
@@ -52,16 +61,38 @@ const COMMANDS: &[Entry] = &[
     },
     Entry {
         name: "aio_tasks",
+        question: true,
         about: "The tasks of the service's own runtime, and what each is at",
         arguments: &[option("limit", "The most lines about each")],
     },
-    Entry { name: "workers", about: "The worker processes and what each of them does", arguments: &[] },
-    Entry { name: "main", about: "Counters of the service and its pool", arguments: &[] },
-    Entry { name: "producers", about: "Where tasks come from, and how many came from each", arguments: &[] },
-    Entry { name: "status", about: "Everything that the questions above say, in one reply", arguments: &[] },
-    Entry { name: "chunks", about: "Long messages of which pieces are missing", arguments: &[] },
+    Entry {
+        name: "workers",
+        question: true,
+        about: "The worker processes and what each of them does",
+        arguments: &[],
+    },
+    Entry { name: "main", question: true, about: "Counters of the service and its pool", arguments: &[] },
+    Entry {
+        name: "producers",
+        question: true,
+        about: "Where tasks come from, and how many came from each",
+        arguments: &[],
+    },
+    Entry {
+        name: "status",
+        question: true,
+        about: "Everything that the questions above say, in one reply",
+        arguments: &[],
+    },
+    Entry {
+        name: "chunks",
+        question: true,
+        about: "Long messages of which pieces are missing",
+        arguments: &[],
+    },
     Entry {
         name: "set_log_level",
+        question: false,
         about: "Change how much the service logs",
         arguments: &[Argument {
             name: "level",
@@ -77,6 +108,13 @@ const COMMANDS: &[Entry] = &[
 pub(crate) struct Request {
     pub(crate) command: String,
     pub(crate) data: Map<String, Value>,
+}
+
+impl Request {
+    /// Whether it changes nothing.
+    pub(crate) fn is_question(&self) -> bool {
+        COMMANDS.iter().any(|entry| entry.name == self.command && entry.question)
+    }
 }
 
 impl Entry {

@@ -109,7 +109,8 @@ fn help_of_ctl_lists_the_commands() {
                                   name dispatcherctl] [possible values: DEBUG, INFO, WARNING, ERROR,
                                   CRITICAL]
           --output <FORM>         How the replies are printed [default: yaml] [possible values: yaml,
-                                  json]
+                                  json, table]
+          --watch[=<SECONDS>]     Ask again and again, every 2 seconds or every so many
       -h, --help                  Print help (see more with '--help')
 
     Exit codes: 0 done; 1 refused, too few replies or failed; 2 wrong arguments or configuration.
@@ -135,7 +136,8 @@ fn help_of_a_control_command_names_its_options() {
                                   name dispatcherctl] [possible values: DEBUG, INFO, WARNING, ERROR,
                                   CRITICAL]
           --output <FORM>         How the replies are printed [default: yaml] [possible values: yaml,
-                                  json]
+                                  json, table]
+          --watch[=<SECONDS>]     Ask again and again, every 2 seconds or every so many
       -h, --help                  Print help (see more with '--help')
 
     Exit codes: 0 done; 1 refused, too few replies or failed; 2 wrong arguments.

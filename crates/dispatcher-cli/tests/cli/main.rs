@@ -91,7 +91,7 @@ fn a_good_file_is_summed_up() {
       service   node-a
       workers   1 to 4, forked from one Python with app.prefork loaded
       tasks     a message may name registered tasks
-      broker    pg_notify: listens to test_channel, test_channel2, sends to test_channel, tested after 30 s of silence
+      broker    pg_notify: listens to test_channel, test_channel2, sends to test_channel, tested after 10 s of silence
       schedule  app.beat every 30 s
       on start  app.first
       control   commands may start tasks
@@ -132,7 +132,7 @@ fn the_sample_of_the_first_readme_is_accepted() {
       service   a random node_id
       workers   1 to 4, forked from one Python
       tasks     a message may name registered tasks
-      broker    pg_notify: listens to test_channel, sends to test_channel, tested after 30 s of silence
+      broker    pg_notify: listens to test_channel, sends to test_channel, tested after 10 s of silence
       control   commands may not start tasks
       stop      tasks have 30 s to finish, then are cancelled
     --- stderr
@@ -269,6 +269,31 @@ fn the_environment_names_the_file_unless_the_command_does() {
         assert_eq!(checked(&["check"]), Some(0));
         assert_eq!(checked(&["check", "dispatcher.yml"]), Some(2));
     }
+}
+
+#[test]
+fn the_environment_names_the_policy_of_a_file_that_has_none() {
+    let place = Place::with("dispatcher.yml", "version: 2");
+    fs::write(place.path().join("own.yml"), "version: 2\nworker: {task_policy: registered}").unwrap();
+    let checked = |file: &str, policy: &str| {
+        shown(&place.command(&["check", file]).env("DISPATCHER_TASK_POLICY", policy).output().unwrap())
+    };
+    assert!(checked("dispatcher.yml", "any").contains("a message may name anything importable"));
+    assert!(checked("dispatcher.yml", "").contains("a message may name registered tasks"));
+    assert!(checked("own.yml", "any").contains("a message may name registered tasks"));
+    assert!(checked("dispatcher.yml", "all").contains("DISPATCHER_TASK_POLICY is \"all\""));
+}
+
+#[test]
+fn only_questions_are_asked_again_and_again() {
+    let place = Place::with("dispatcher.yml", GOOD);
+    assert_snapshot!(place.run(&["ctl", "cancel", "--watch"]), @"
+    exit code 2
+    --- stderr
+    error: cancel changes something, so it is not asked again and again
+      hint: leave --watch out
+    ");
+    assert!(place.run(&["ctl", "alive", "--watch=0.01"]).contains("from 0.1 to"));
 }
 
 #[test]

@@ -222,15 +222,27 @@ fn worker(root: &Node) -> Worker {
         worker_cls: read.text("worker_cls"),
         worker_kwargs: root.find(&["worker", "worker_kwargs"]).map_or_else(Map::new, Node::to_json_map),
         idle_timeout: idle_timeout(root).unwrap_or_default(),
-        task_policy: match read.text("task_policy").as_deref() {
-            Some("any") => TaskPolicy::Any,
-            Some("prefix") => TaskPolicy::Prefix,
-            _ => TaskPolicy::Registered,
-        },
+        task_policy: read
+            .root
+            .find(&["worker", "task_policy"])
+            .and_then(Node::as_text)
+            .and_then(TaskPolicy::from_word)
+            .or_else(|| policy_of_environment().and_then(Result::ok))
+            .unwrap_or(TaskPolicy::Registered),
         task_prefixes: read.texts("task_prefixes"),
         allow_eval: read.flag("allow_eval"),
     }
 }
+
+/// The policy for a file that names none: so a service can be switched over without a change of its file. Text that is
+/// no policy is the error.
+pub(super) fn policy_of_environment() -> Option<Result<TaskPolicy, String>> {
+    let word = std::env::var(POLICY_VARIABLE).ok().filter(|word| !word.is_empty())?;
+    Some(TaskPolicy::from_word(&word).filter(|policy| *policy != TaskPolicy::Prefix).ok_or(word))
+}
+
+/// Names the policy for a file that names none.
+pub(super) const POLICY_VARIABLE: &str = "DISPATCHER_TASK_POLICY";
 
 /// `worker.worker_kwargs.idle_timeout`; 0 is none.
 pub(super) fn idle_timeout(root: &Node) -> Result<Option<Duration>, ()> {

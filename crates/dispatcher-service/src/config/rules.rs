@@ -134,7 +134,7 @@ impl Rules<'_> {
             );
         }
         let age = self.number(&age_path).unwrap_or(2.0);
-        let idle = self.number(&idle_path).unwrap_or(30.0);
+        let idle = self.number(&idle_path).unwrap_or(10.0);
         if age > idle {
             let place = if self.find(&age_path).is_some() { age_path } else { idle_path };
             self.error(&place, format!("max_self_check_message_age_seconds ({age}) is more than max_connection_idle_seconds ({idle})"), "");
@@ -200,7 +200,22 @@ impl Rules<'_> {
         }
     }
 
+    /// The environment may name the policy where the file names none.
+    fn policy_of_environment(&mut self) {
+        if self.find("worker.task_policy").is_some() {
+            return;
+        }
+        if let Some(Err(word)) = build::policy_of_environment() {
+            self.error(
+                "worker.task_policy",
+                format!("{} is {word:?} in the environment", build::POLICY_VARIABLE),
+                "set it to registered or any, or unset it",
+            );
+        }
+    }
+
     fn worker(&mut self) {
+        self.policy_of_environment();
         let policy = self.text("worker.task_policy").unwrap_or("registered").to_owned();
         let prefixes = self.find("worker.task_prefixes").is_some_and(|list| !list.items().is_empty());
         if policy == "prefix" && !prefixes {

@@ -146,7 +146,7 @@ fn every_key_of_pg_notify_is_read() {
 fn the_only_channel_and_the_only_broker_are_the_default() {
     let config = good(&format!("version: 2\n{PG}"));
     assert_eq!(config.brokers[0].default_publish_channel.as_deref(), Some("c"));
-    assert_eq!(config.brokers[0].max_connection_idle, Some(seconds(30)));
+    assert_eq!(config.brokers[0].max_connection_idle, Some(seconds(10)));
     assert_eq!(config.publish.default_broker.as_deref(), Some("pg_notify"));
     assert_eq!(config.publish.default_control_broker.as_deref(), Some("pg_notify"));
 }
