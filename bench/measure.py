@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import control
 import processes
 from systems import BenchError, System, Trial
 
@@ -19,6 +20,8 @@ Figures = dict[str, float]
 
 LATENCY_COUNT, LATENCY_RATE = 200, 20.0
 """Latency tasks, and how many of them a second."""
+CONTROL_COUNT = 1000
+"""Control requests, one after the other, over each broker."""
 BATCH = 1000
 """Tasks in one bulk call."""
 SCALE_SAMPLES = 4
@@ -35,9 +38,9 @@ class Setting:
     place: Path
     count: int
 
-    def trial(self, system: System, least: int = 2, most: int = 2) -> Trial:
+    def trial(self, system: System, least: int = 2, most: int = 2, socket: bool = False) -> Trial:
         """A fresh trial of a system."""
-        return Trial(system, self.dsn, self.place, (least, most))
+        return Trial(system, self.dsn, self.place, (least, most), socket)
 
 
 class Usage:
@@ -116,8 +119,8 @@ def latency(setting: Setting, system: System) -> Figures:
             if time.monotonic() > deadline:
                 raise BenchError(f"{system.name} did not run every latency task")
             time.sleep(0.01)
-        delays = sorted(delay * 1000 for (delay,) in struct.iter_unpack("<d", trial.delays.read_bytes()))
-    return {f"latency_p{part}": delays[round((len(delays) - 1) * part / 100)] for part in (50, 95, 99)}
+        delays = [delay * 1000 for (delay,) in struct.iter_unpack("<d", trial.delays.read_bytes())]
+    return {f"latency_p{part}": percentile(delays, part) for part in (50, 95, 99)}
 
 
 def memory(setting: Setting, system: System) -> Figures:
@@ -166,6 +169,25 @@ def bulk(setting: Setting, system: System) -> Figures:
     return {"bulk_rate": many, "bulk_gain": many / one}
 
 
+def control_latency(setting: Setting, system: System) -> Figures:
+    """Round trips of `alive` on an idle service, by the same plain client for both, over each broker."""
+    figures: Figures = {}
+    with setting.trial(system, socket=True) as trial:
+        trial.start_warm()
+        ways = {
+            "socket": control.over_socket(trial.socket_path, CONTROL_COUNT),
+            "notify": control.over_notify(setting.dsn, trial.channel, CONTROL_COUNT),
+        }
+    for way, took in ways.items():
+        figures |= {f"control_{way}_p{part}": percentile(took, part) * 1000 for part in (50, 99)}
+    return figures
+
+
+def percentile(values: list[float], part: int) -> float:
+    """The value below which that part of a hundred lies."""
+    return sorted(values)[round((len(values) - 1) * part / 100)]
+
+
 MEASUREMENTS: dict[str, Callable[[Setting, System], Figures]] = {
-    function.__name__: function for function in (drain, live, latency, memory, scale, bulk)
+    function.__name__: function for function in (drain, live, latency, control_latency, memory, scale, bulk)
 }

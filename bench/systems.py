@@ -35,11 +35,18 @@ service:
     sync_connection_factory: {sdk}.brokers.pg_notify.connection_saver
     channels: [{channel}]
     default_publish_channel: {channel}
-"""
+{socket}"""
 
 PRELOAD = """\
   process_manager_kwargs:
     preload_modules: [bench_tasks]
+"""
+
+SOCKET = """\
+  socket:
+    socket_path: {path}
+publish:
+  default_broker: pg_notify
 """
 
 
@@ -146,17 +153,23 @@ class Publisher:
 class Trial:
     """One system, at work for one measurement: `with Trial(system, dsn, place) as trial`."""
 
-    def __init__(self, system: System, dsn: str, place: Path, workers: tuple[int, int] = (2, 2)) -> None:
+    def __init__(
+        self, system: System, dsn: str, place: Path, workers: tuple[int, int] = (2, 2), socket: bool = False
+    ) -> None:
+        """`socket`: whether the service listens on `socket_path` as well."""
         self.system, self.place = system, place
+        self.socket_path = place / f"{system.name}.sock"
         self.count, self.delays = place / "count", place / "delays"
         self.workers, self.elastic = workers[0], workers[0] != workers[1]
+        self.channel = f"bench_{system.name}"
         self.config = {
             "least": workers[0],
             "most": workers[1],
             "preload": PRELOAD if self.elastic else "",
             "dsn": dsn,
             "sdk": system.sdk,
-            "channel": f"bench_{system.name}",
+            "channel": self.channel,
+            "socket": SOCKET.format(path=self.socket_path) if socket else "",
         }
         self.log = (place / f"{system.name}.log").open("ab")
         self.service: subprocess.Popen[bytes] | None = None
