@@ -16,7 +16,10 @@ SUITE = Path(os.environ.get("CONFORMANCE_DIR", TOOLS.parent.parent / "shared" / 
 FILES = ["test_tasks_basic.py", "test_timeout.py", "test_shutdown.py", "test_malformed.py"]
 """What this version promises whole; the others ask for more than there is."""
 SDK_FILES = [
-    *(f"test_sdk_{part}.py" for part in ("publish", "registry", "config", "chunking", "pg_notify", "worker")),
+    *(
+        f"test_sdk_{part}.py"
+        for part in ("publish", "registry", "config", "chunking", "control", "pg_notify", "worker")
+    ),
     "test_worker_class.py",
     "test_bind.py",
 ]

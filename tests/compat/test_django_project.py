@@ -140,6 +140,24 @@ def test_management_commands_ask_the_service(project: Project) -> None:
     project.manage("dispatcherctl", "alive", "--expected-replies", "2", code=1)
 
 
+@pytest.mark.parametrize("side", ["original", "ours"])
+def test_control_may_go_over_a_socket(side: str, dsn: str, tmp_path: Path, old_python: Path) -> None:
+    project = Project(old_python if side == "original" else Path(sys.executable), dsn, tmp_path)
+    project.environment["PROJECT_CONTROL_SOCKET"] = str(tmp_path / "control.sock")
+    project.start()
+    try:
+        (alive,) = yaml.safe_load(project.manage("dispatcherctl", "alive"))
+        assert alive == {"node_id": project.node}
+        project.publish("several_kinds")
+        project.wait("container")
+        (reply,) = yaml.safe_load(project.manage("dispatcherctl", "cancel", "--uuid", "container-a"))
+        assert [message["uuid"] for key, message in reply.items() if key != "node_id"] == ["container-a"]
+        project.wait("stopped")
+    finally:
+        assert project.stop() == 0
+    assert not (tmp_path / "control.sock").exists()
+
+
 def test_the_log_of_workers_goes_where_the_project_sends_it(project: Project) -> None:
     wait_until(lambda: "the project has started" in project.log.read_text(), "line of a task")
     assert "INFO dispatcherd.of.the.project says: the project has started" in project.log.read_text()

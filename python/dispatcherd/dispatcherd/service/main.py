@@ -54,9 +54,10 @@ class Pool:
         """Whether the queue is empty, and whether all work is done that was there since the last look."""
         pool = self.get_status_data()
         tasks = [key for key in self._running.ask("running") if key != "node_id"]
-        ended = pool["finished_count"] > self._seen and not tasks
+        so_far = pool["finished_count"] + pool["canceled_count"]
+        ended = so_far > self._seen and not tasks
         if ended:
-            self._seen = pool["finished_count"]
+            self._seen = so_far
         return not any(key.startswith("queued-") for key in tasks), ended
 
 

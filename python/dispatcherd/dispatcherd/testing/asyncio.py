@@ -15,10 +15,15 @@ from dispatcher.testing import running_service
 from dispatcherd.service.main import DispatcherMain
 
 
+def quick_to_stop(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with a service that cancels running tasks when it is stopped, unless it says something else."""
+    return {**config, "service": {"shutdown_grace": 0, **(config.get("service") or {})}}
+
+
 @asynccontextmanager
 async def adispatcher_service(config: dict[str, Any]) -> AsyncIterator[DispatcherMain]:
-    """Starts a service with `config`, which has to name a broker that it can be asked over; stops it at the end."""
-    running = running_service(config)
+    """Starts a service with `config`, and stops it at the end, running tasks and all."""
+    running = running_service(quick_to_stop(config))
     dispatcher = DispatcherMain(await asyncio.to_thread(running.__enter__))
     try:
         await dispatcher.watch()

@@ -13,6 +13,7 @@ from typing import Any
 
 from dispatcher.testing import running_service
 from dispatcherd.service.main import LOOK, Pool
+from dispatcherd.testing.asyncio import quick_to_stop
 
 
 class CommunicationItems:
@@ -37,7 +38,7 @@ def dispatcher_service(
     """Starts a service with `config`, waits until it answers, and stops it at the end of the block."""
     items = CommunicationItems(main_events, pool_events)
     over = threading.Event()
-    with running_service(config) as running:
+    with running_service(quick_to_stop(config)) as running:
         teller = threading.Thread(target=_tell, args=(Pool(running), items, over))
         teller.start()
         try:

@@ -37,6 +37,10 @@ def get_config(for_service: bool = False) -> dict[str, Any]:
         "publish": {"default_control_broker": "pg_notify", "default_broker": "pg_notify"},
         "worker": {"worker_cls": "app.worker.ProjectWorker"},
     }
+    if settings.CONTROL_SOCKET:
+        # As AWX has it: tasks over Postgres, control over a socket of the machine.
+        config["brokers"]["socket"] = {"socket_path": settings.CONTROL_SOCKET}
+        config["publish"]["default_control_broker"] = "socket"
     # Keys that dispatcherd ignores: what docs/moving-from-dispatcherd.md says for whoever wants all to be as it was.
     if settings.AS_IT_WAS:
         config["service"]["shutdown_grace"] = 0

@@ -16,6 +16,7 @@ DATABASES = {
     }
 }
 NODE = os.environ["PROJECT_NODE"]
+CONTROL_SOCKET = os.environ.get("PROJECT_CONTROL_SOCKET")
 AS_IT_WAS = os.environ.get("PROJECT_AS_IT_WAS") == "yes"
 LOGGING = {
     "version": 1,
