@@ -7,6 +7,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -59,6 +60,8 @@ pub struct SelfCheckStats {
     pub enabled: bool,
     /// Checks whose message came back in time, over all sessions. The one at the start of a session is not counted.
     pub success_count: u64,
+    /// Checks whose message did not come back in time; each ended its session.
+    pub failure_count: u64,
     /// The sum of their round trips.
     pub total: Duration,
     /// The longest of them.
@@ -79,16 +82,26 @@ impl SelfCheckStats {
 pub struct Sink {
     id: u16,
     sender: mpsc::Sender<(u16, FromBroker)>,
+    listening: Option<Arc<AtomicBool>>,
 }
 
 impl Sink {
     /// `id` comes back with everything that is sent, so that one receiver can serve several brokers.
     pub fn new(id: u16, sender: mpsc::Sender<(u16, FromBroker)>) -> Self {
-        Self { id, sender }
+        Self { id, sender, listening: None }
+    }
+
+    /// Sets this flag as soon as the session says that it listens, however much waits in the channel before that news.
+    #[must_use]
+    pub fn watched(self, listening: Arc<AtomicBool>) -> Self {
+        Self { listening: Some(listening), ..self }
     }
 
     /// Hands one thing over; waits while the receiver is full. [`BrokerError::Closed`] when it is gone.
     pub async fn send(&self, what: FromBroker) -> Result<(), BrokerError> {
+        if let (FromBroker::Listening, Some(listening)) = (&what, &self.listening) {
+            listening.store(true, Ordering::Relaxed);
+        }
         match self.sender.try_send((self.id, what)) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(what)) => self.sender.send(what).await.map_err(|_| BrokerError::Closed),

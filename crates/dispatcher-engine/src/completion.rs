@@ -7,6 +7,7 @@ use dispatcher_protocol::{Done, Outcome};
 
 use crate::effect::Settled;
 use crate::event::{CancelReason, DropReason, Event};
+use crate::figures::{Ending, Figures};
 use crate::input::Exit;
 use crate::pool::turn::Turn;
 use crate::pool::worker::Running;
@@ -35,6 +36,8 @@ pub struct Counters {
     pub retired: u64,
     /// Refused messages, by reason.
     pub refused: BTreeMap<&'static str, u64>,
+    /// Waits, runs and endings of the tasks that were given to workers.
+    pub figures: Figures,
 }
 
 impl Counters {
@@ -49,6 +52,7 @@ impl Counters {
     /// A worker says that a task has ended.
     pub(crate) fn end(&mut self, worker: WorkerId, ended: &Running, done: Done, turn: &mut Turn) -> Settled {
         let cancelled = done.outcome == Outcome::Cancelled && ended.cancelled.is_some();
+        self.measure(ended, ending(Some(done.outcome), ended.cancelled), turn);
         *(if cancelled { &mut self.canceled } else { &mut self.finished }) += 1;
         if turn.verbose || done.outcome != Outcome::Success {
             turn.tell(Event::Finished {
@@ -69,6 +73,7 @@ impl Counters {
     /// A task's worker is gone.
     pub(crate) fn lose(&mut self, worker: WorkerId, lost: &Running, exit: &Exit, turn: &mut Turn) -> Settled {
         self.canceled += 1;
+        self.measure(lost, ending(None, lost.cancelled), turn);
         turn.tell(Event::Lost {
             task: Arc::clone(&lost.task),
             worker,
@@ -93,5 +98,23 @@ impl Counters {
             DropReason::Duplicate | DropReason::Cancelled => Settled::Acknowledged,
             DropReason::Shutdown => Settled::Released,
         }
+    }
+
+    /// A task that was given to a worker is over.
+    fn measure(&mut self, task: &Running, how: Ending, turn: &Turn) {
+        let waited = task.since.saturating_duration_since(task.task.due());
+        self.figures.record(task.task.message.task(), how, waited, turn.now - task.since);
+    }
+}
+
+/// What an end counts as. Without an outcome the worker has died.
+fn ending(outcome: Option<Outcome>, cancelled: Option<CancelReason>) -> Ending {
+    match (outcome, cancelled) {
+        (Some(Outcome::Success), _) => Ending::Success,
+        (Some(Outcome::Failure), _) => Ending::Failure,
+        (Some(Outcome::Refused), _) => Ending::Refused,
+        (Some(Outcome::Cancelled) | None, Some(CancelReason::Timeout)) => Ending::TimedOut,
+        (Some(Outcome::Cancelled), _) | (None, Some(_)) => Ending::Cancelled,
+        (None, None) => Ending::Lost,
     }
 }

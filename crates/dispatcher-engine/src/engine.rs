@@ -153,7 +153,7 @@ impl Engine {
     }
 
     fn accept(&mut self, source: Source, message: TaskMessage, trusted: bool, uuid: Option<String>) {
-        let task = self.intake.task(message, source, trusted, uuid);
+        let task = self.intake.task(message, source, trusted, uuid, self.turn.now);
         self.turn.tell_verbose(|| Event::Accepted(Arc::clone(&task)));
         if task.message.unknown_on_duplicate() {
             self.turn.tell(Event::UnknownDuplicateRule(Arc::clone(&task)));

@@ -105,6 +105,7 @@ impl Intake {
         source: Source,
         trusted: bool,
         uuid: Option<String>,
+        now: Instant,
     ) -> Arc<Task> {
         let uuid = match (uuid, message.uuid()) {
             (Some(uuid), _) => uuid.into_boxed_str(),
@@ -113,7 +114,16 @@ impl Intake {
         };
         self.received += 1;
         let pool = self.route(message.task(), &source.channel);
-        Arc::new(Task { message, uuid, source, trusted, attempt: 1, pool, order: self.received })
+        Arc::new(Task {
+            message,
+            uuid,
+            source,
+            trusted,
+            attempt: 1,
+            pool,
+            order: self.received,
+            arrived: now,
+        })
     }
 
     fn route(&self, task: &str, channel: &str) -> PoolId {

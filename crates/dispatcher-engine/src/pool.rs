@@ -97,9 +97,19 @@ impl Pool {
         self.counts.running + self.counts.ahead + self.queue.len()
     }
 
+    /// Workers that are always to be there.
+    pub(crate) fn minimum(&self) -> usize {
+        self.config.min_workers
+    }
+
     /// Workers that take tasks, or will.
     pub(crate) fn staying(&self) -> usize {
         self.workers.len() - self.counts.leaving
+    }
+
+    /// How many workers there are at least and at most.
+    pub(crate) fn limits(&self) -> (usize, usize) {
+        (self.config.min_workers, self.config.max_workers)
     }
 
     /// Changes a worker and keeps the sets and counts true.

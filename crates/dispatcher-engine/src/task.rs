@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use dispatcher_protocol::TaskMessage;
 
@@ -45,6 +46,15 @@ pub struct Task {
     pub pool: PoolId,
     /// Its place in the order of arrival.
     pub order: u64,
+    /// When it came.
+    pub arrived: Instant,
+}
+
+impl Task {
+    /// When it may begin at the earliest: at once, or when its delay is over.
+    pub fn due(&self) -> Instant {
+        self.arrived + self.message.delay().unwrap_or_default()
+    }
 }
 
 impl fmt::Display for Task {

@@ -42,6 +42,19 @@ pub struct PoolView {
     pub active: usize,
 }
 
+/// Workers by what they are doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WorkerCounts {
+    /// Not ready yet.
+    pub starting: usize,
+    /// Ready, without a task.
+    pub idle: usize,
+    /// Ready, with a task.
+    pub busy: usize,
+    /// On their way out.
+    pub stopping: usize,
+}
+
 impl Engine {
     /// Every worker: those that have ended and are still shown, then the one idle longest, the one used last at the
     /// end.
@@ -54,6 +67,33 @@ impl Engine {
         let mut workers: Vec<_> = self.pools.iter().flat_map(|pool| pool.workers.values()).collect();
         workers.sort_by_key(|worker| (worker.used, worker.id));
         workers
+    }
+
+    /// How many workers do what.
+    pub fn worker_counts(&self) -> WorkerCounts {
+        let mut counts = WorkerCounts::default();
+        for worker in self.pools.iter().flat_map(|pool| pool.workers.values()) {
+            match worker.state() {
+                WorkerState::Initialized | WorkerState::Starting => counts.starting += 1,
+                WorkerState::Ready if worker.running.is_empty() => counts.idle += 1,
+                WorkerState::Ready => counts.busy += 1,
+                WorkerState::Stopping => counts.stopping += 1,
+                // It has ended and is only remembered.
+                WorkerState::Retired | WorkerState::Error => {}
+            }
+        }
+        counts
+    }
+
+    /// How many workers there are at least and at most.
+    pub fn worker_limits(&self) -> (usize, usize) {
+        self.pools.iter().map(Pool::limits).fold((0, 0), |sum, (min, max)| (sum.0 + min, sum.1 + max))
+    }
+
+    /// How long the task at the front of a queue has been due; the longest of all pools, zero when none is ready.
+    pub fn queue_age(&self, now: Instant) -> Duration {
+        let first = self.pools.iter().filter_map(|pool| pool.queue.iter().next());
+        first.map(|task| now.saturating_duration_since(task.due())).max().unwrap_or_default()
     }
 
     /// What has been counted since the start.
@@ -100,6 +140,11 @@ impl Engine {
             *latest = at.max(*latest);
         }
         released.into_iter().map(|(level, at)| (level, now.saturating_duration_since(at))).collect()
+    }
+
+    /// Whether some workers are always to be there.
+    pub fn has_minimum(&self) -> bool {
+        self.pools.iter().any(|pool| pool.minimum() > 0)
     }
 
     /// Whether the stop has begun.

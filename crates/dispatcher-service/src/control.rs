@@ -8,6 +8,7 @@ mod chunks;
 mod filter;
 mod log_level;
 mod main_status;
+mod metrics;
 mod producers;
 mod run;
 mod running;
@@ -22,6 +23,8 @@ use dispatcher_engine::{Engine, WorkerId};
 use serde_json::{Map, Value};
 
 use crate::driver::{BrokerLink, Driver};
+use crate::tally::Tally;
+use crate::web::Web;
 use crate::worker::WorkerHandle;
 
 /// What a command says.
@@ -42,6 +45,10 @@ pub(crate) struct Service {
     pub(crate) control_produced: u64,
     /// How many tasks the configuration starts once.
     pub(crate) on_start: usize,
+    /// What has happened, for metrics.
+    pub(crate) tally: Tally,
+    /// The metrics server, when there is one.
+    pub(crate) web: Option<Web>,
 }
 
 /// What a command can look at and call.
@@ -51,6 +58,18 @@ pub(crate) struct Context<'a> {
     pub(crate) workers: &'a HashMap<WorkerId, WorkerHandle>,
     pub(crate) brokers: &'a [BrokerLink],
     pub(crate) now: Instant,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn of(driver: &'a mut Driver, now: Instant) -> Self {
+        Self {
+            engine: &mut driver.engine,
+            service: &mut driver.service,
+            workers: &driver.workers,
+            brokers: &driver.brokers,
+            now,
+        }
+    }
 }
 
 type Command = fn(&mut Context<'_>, &Reply) -> Reply;
@@ -66,19 +85,14 @@ const COMMANDS: &[(&str, Command)] = &[
     ("producers", producers::producers),
     ("chunks", chunks::chunks),
     ("status", status::status),
+    ("metrics", metrics::metrics),
     ("run", run::run),
     ("set_log_level", log_level::set_log_level),
 ];
 
 /// Answers a request; an unknown command is answered too.
 pub(crate) fn answer(driver: &mut Driver, command: &str, data: &Reply, now: Instant) -> Reply {
-    let mut context = Context {
-        engine: &mut driver.engine,
-        service: &mut driver.service,
-        workers: &driver.workers,
-        brokers: &driver.brokers,
-        now,
-    };
+    let mut context = Context::of(driver, now);
     match COMMANDS.iter().find(|(name, _)| *name == command) {
         Some((_, answer)) => answer(&mut context, data),
         None => error(format!("No control method {command}")),

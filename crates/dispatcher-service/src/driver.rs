@@ -8,6 +8,7 @@ mod effects;
 use effects::frame;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use dispatcher_broker::{Broker, FromBroker};
@@ -21,6 +22,7 @@ use tracing::{info, warn};
 use crate::control::{self, Service};
 use crate::inbox::Inbox;
 use crate::reply::Reply;
+use crate::web;
 use crate::worker::launch::Launcher;
 use crate::worker::{Outgoing, WorkerHandle};
 
@@ -46,6 +48,8 @@ pub(crate) struct BrokerLink {
     /// Sessions that were made anew.
     pub(crate) recycled: u64,
     pub(crate) since: Instant,
+    /// Whether a session listens now; set by the listener.
+    pub(crate) listening: Arc<AtomicBool>,
 }
 
 /// The engine's owner.
@@ -144,6 +148,7 @@ impl Driver {
                     link.recycled += 1;
                 }
             }
+            Inbox::Web(ask) => web::answer(&control::Context::of(self, now), ask),
             Inbox::Fatal(why) => self.end = Some(End::Fatal(why)),
         }
     }

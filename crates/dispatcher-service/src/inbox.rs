@@ -2,6 +2,7 @@
 //! slows the broker down and never keeps the news of a worker waiting).
 
 use dispatcher_engine::{Input, WorkerId};
+use dispatcher_web::Ask;
 use serde_json::{Map, Value};
 
 /// How many pieces of news may wait for the driver. Whoever sends more waits: the driver itself never waits
@@ -21,6 +22,14 @@ pub(crate) enum Inbox {
     Signal(&'static str),
     /// A listening session of this broker ended; it is being made anew.
     Lost { broker: u16 },
+    /// A page wants to know something.
+    Web(Ask),
     /// Something without which the service must not go on.
     Fatal(String),
+}
+
+impl From<Ask> for Inbox {
+    fn from(ask: Ask) -> Self {
+        Self::Web(ask)
+    }
 }

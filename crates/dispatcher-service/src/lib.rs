@@ -10,6 +10,7 @@
 //! | tender, one a worker (`worker::tend`) | a channel, tickets, a process | frames, the exit |
 //! | fork server's keeper (`worker::template`) | the preloaded Python process | |
 //! | signals (`signals`) | the handlers | stop, hurry |
+//! | HTTP, when the file asks for it (`web`) | its connections | questions, answered between two inputs |
 //!
 //! All run on one thread. `run` makes and joins them. The driver never waits for any of them.
 
@@ -23,6 +24,10 @@ mod listen;
 mod reply;
 mod worker;
 mod control;
+mod tally;
+mod metrics;
+mod health;
+mod web;
 mod events;
 mod signals;
 

@@ -4,6 +4,7 @@
 //! it stays away, and once when it is back.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dispatcher_broker::{Backoff, Broker, BrokerError, FromBroker, Sink};
@@ -30,6 +31,8 @@ pub(crate) struct Listener {
     pub(crate) fail_fast: bool,
     /// Becomes true when the first workers exist, or could not be made: from then on there is something to answer.
     pub(crate) opened: watch::Receiver<bool>,
+    /// Whether a session listens now; set by the session, cleared at its end.
+    pub(crate) listening: Arc<AtomicBool>,
 }
 
 /// Listens until the driver is gone.
@@ -72,8 +75,10 @@ impl Session {
     async fn open(listener: &Listener) -> Self {
         // A broker calls the session lost only if it had listened; before that it was refused or not reached.
         let started = Instant::now();
-        let sink = Sink::new(listener.id, listener.deliveries.clone());
+        let sink =
+            Sink::new(listener.id, listener.deliveries.clone()).watched(Arc::clone(&listener.listening));
         let reason = listener.broker.listen(sink).await;
+        listener.listening.store(false, Ordering::Relaxed);
         let worked = matches!(reason, BrokerError::Lost { .. });
         if worked {
             info!(

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use dispatcher_broker::{Broker, FromBroker};
@@ -15,6 +16,8 @@ use crate::config::{self, Config, TaskPolicy};
 use crate::control::{Service, SetLogLevel};
 use crate::driver::{BrokerLink, Driver, End};
 use crate::inbox::{INBOX, Inbox};
+use crate::tally::Tally;
+use crate::web::Web;
 use crate::worker::launch::Launcher;
 use crate::{listen, reply, setup, signals};
 
@@ -107,6 +110,8 @@ async fn serve(config: Config, options: RunOptions) -> Result<(), RunError> {
             control_producer: config.control_producer,
             control_produced: 0,
             on_start: config.on_start.len(),
+            tally: Tally::default(),
+            web: config.metrics.map(|metrics| Web::open(metrics, &inbox, &mut helpers)),
         },
         brokers: links,
         workers: HashMap::new(),
@@ -167,6 +172,7 @@ fn link(
         for warning in broker.warnings() {
             warn!(target: "dispatcher.broker", broker = broker.name(), "{warning}");
         }
+        let listening = Arc::new(AtomicBool::new(false));
         let (replies, waiting) = mpsc::channel(reply::REPLIES);
         finishers.spawn(reply::run(Arc::clone(&broker), waiting));
         helpers.spawn(listen::run(listen::Listener {
@@ -176,8 +182,16 @@ fn link(
             inbox: inbox.clone(),
             fail_fast: options.fail_fast,
             opened: opened.clone(),
+            listening: Arc::clone(&listening),
         }));
-        links.push(BrokerLink { broker, replies, produced: 0, recycled: 0, since: Instant::now() });
+        links.push(BrokerLink {
+            broker,
+            replies,
+            produced: 0,
+            recycled: 0,
+            since: Instant::now(),
+            listening,
+        });
     }
     links
 }

@@ -96,7 +96,10 @@ impl Listening<'_> {
                         check = Some(send_check(&client, private, number));
                         asleep.as_mut().reset(checker.wakeup().unwrap_or_else(far_off));
                     }
-                    Due::Deaf { silent } => return Err(deaf(target, silent)),
+                    Due::Deaf { silent } => {
+                        self.record.failure();
+                        return Err(deaf(target, silent));
+                    }
                 },
                 Happening::Checked => check = None,
                 Happening::Broken(broken) => return Err(broken.lost(&target)),

@@ -29,6 +29,10 @@ impl Record {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn failure(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).failure_count += 1;
+    }
+
     fn success(&self, took: Duration) {
         let mut stats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         stats.success_count += 1;

@@ -35,73 +35,44 @@ const CODES: &str = "Exit codes: 0 done; 1 refused, too few replies or failed; 2
 const LEVELS: &[&str] = &["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
 
 const COMMANDS: &[Entry] = &[
-    Entry {
-        name: "alive",
-        question: true,
-        about: "Who is there: an empty reply of every service",
-        arguments: &[],
-    },
-    Entry {
-        name: "running",
-        question: true,
-        about: "Tasks that run or wait, all or those that match",
-        arguments: &[
-            option("task", "Only tasks of this name"),
-            option("uuid", "Only the task with this uuid"),
-        ],
-    },
-    Entry {
-        name: "cancel",
-        question: false,
-        about: "Cancel tasks that run or wait: those that match, or all",
-        arguments: &[
-            option("task", "Only tasks of this name"),
-            option("uuid", "Only the task with this uuid"),
-        ],
-    },
-    Entry {
-        name: "aio_tasks",
-        question: true,
-        about: "The tasks of the service's own runtime, and what each is at",
-        arguments: &[option("limit", "The most lines about each")],
-    },
-    Entry {
-        name: "workers",
-        question: true,
-        about: "The worker processes and what each of them does",
-        arguments: &[],
-    },
-    Entry { name: "main", question: true, about: "Counters of the service and its pool", arguments: &[] },
-    Entry {
-        name: "producers",
-        question: true,
-        about: "Where tasks come from, and how many came from each",
-        arguments: &[],
-    },
-    Entry {
-        name: "status",
-        question: true,
-        about: "Everything that the questions above say, in one reply",
-        arguments: &[],
-    },
-    Entry {
-        name: "chunks",
-        question: true,
-        about: "Long messages of which pieces are missing",
-        arguments: &[],
-    },
-    Entry {
-        name: "set_log_level",
-        question: false,
-        about: "Change how much the service logs",
-        arguments: &[Argument {
+    question("alive", "Who is there: an empty reply of every service", &[]),
+    question("running", "Tasks that run or wait, all or those that match", WHICH),
+    order("cancel", "Cancel tasks that run or wait: those that match, or all", WHICH),
+    question(
+        "aio_tasks",
+        "The tasks of the service's own runtime, and what each is at",
+        &[option("limit", "The most lines about each")],
+    ),
+    question("workers", "The worker processes and what each of them does", &[]),
+    question("main", "Counters of the service and its pool", &[]),
+    question("producers", "Where tasks come from, and how many came from each", &[]),
+    question("status", "Everything that the questions above say, in one reply", &[]),
+    question("chunks", "Long messages of which pieces are missing", &[]),
+    question("metrics", "The metrics server and what became of its requests", &[]),
+    order(
+        "set_log_level",
+        "Change how much the service logs",
+        &[Argument {
             name: "level",
             help: "The least important messages to log",
             required: true,
             choices: LEVELS,
         }],
-    },
+    ),
 ];
+
+const WHICH: &[Argument] =
+    &[option("task", "Only tasks of this name"), option("uuid", "Only the task with this uuid")];
+
+/// A command that changes nothing.
+const fn question(name: &'static str, about: &'static str, arguments: &'static [Argument]) -> Entry {
+    Entry { name, about, arguments, question: true }
+}
+
+/// A command that changes something.
+const fn order(name: &'static str, about: &'static str, arguments: &'static [Argument]) -> Entry {
+    Entry { name, about, arguments, question: false }
+}
 
 /// What is asked of the services.
 #[derive(Debug, Clone, PartialEq)]

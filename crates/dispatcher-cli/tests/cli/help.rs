@@ -97,6 +97,7 @@ fn help_of_ctl_lists_the_commands() {
       producers      Where tasks come from, and how many came from each
       status         Everything that the questions above say, in one reply
       chunks         Long messages of which pieces are missing
+      metrics        The metrics server and what became of its requests
       set_log_level  Change how much the service logs
       help           Print this message or the help of the given subcommand(s)
 

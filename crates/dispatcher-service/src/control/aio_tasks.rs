@@ -19,6 +19,12 @@ pub(super) fn aio_tasks(context: &mut Context<'_>, data: &Reply) -> Reply {
     };
     entry("driver".to_owned(), false, &driver(context));
     entry("signals".to_owned(), false, &["waits for SIGTERM or SIGINT".to_owned()]);
+    if let Some(web) = &context.service.web {
+        let counts = web.status.counts();
+        let at = if web.status.is_listening() { "serves" } else { "waits for" };
+        let lines = [format!("{at} http://{}/", web.address), format!("{} connections", counts.connections)];
+        entry("http".to_owned(), false, &lines);
+    }
     for link in context.brokers {
         let name = link.broker.name();
         let since = context.now.saturating_duration_since(link.since).as_secs();

@@ -48,7 +48,10 @@ impl Driver {
                     self.brokers.iter().for_each(|link| link.broker.demand(free));
                 }
                 Effect::Control { request, source } => self.answer(&request, &source),
-                Effect::Event(event) => events::record(event),
+                Effect::Event(event) => {
+                    self.service.tally.count(&event);
+                    events::record(event);
+                }
                 Effect::Finished => self.end = Some(End::Stopped),
             }
         }

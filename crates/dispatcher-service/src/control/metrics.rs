@@ -1,0 +1,36 @@
+//! `metrics`: the metrics server and what became of its requests. The figures themselves are at its address.
+
+use serde_json::{Value, json};
+
+use super::{Context, Reply};
+
+pub(super) fn metrics(context: &mut Context<'_>, _data: &Reply) -> Reply {
+    let reply = match &context.service.web {
+        None => json!({"enabled": false}),
+        Some(web) => {
+            let (counts, listening) = (web.status.counts(), web.status.is_listening());
+            json!({
+                "enabled": true,
+                "status": {
+                    "host": web.address.host,
+                    "port": web.address.port,
+                    "ready": listening,
+                    "http_server": {
+                        "connections_total": counts.connections,
+                        "metrics_requests_served": counts.metrics_served,
+                        "bad_requests": counts.bad_requests,
+                        "internal_errors": counts.internal_errors,
+                        "not_found_responses": counts.not_found,
+                        "client_disconnects": counts.disconnects,
+                        "request_timeouts": counts.timeouts,
+                        "is_running": listening,
+                    },
+                },
+            })
+        }
+    };
+    match reply {
+        Value::Object(reply) => reply,
+        _ => Reply::new(),
+    }
+}
