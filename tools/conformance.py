@@ -1,7 +1,7 @@
 """Runs the black-box suite against the installed service: `make conformance`.
 
 The suite is no part of the project; where it does not stand at ../shared/conformance (or at CONFORMANCE_DIR) there is
-nothing to do. A file given as an argument is run instead of the default ones.
+nothing to do. Files given as arguments are run instead of all.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from pathlib import Path
 
 TOOLS = Path(__file__).resolve().parent
 SUITE = Path(os.environ.get("CONFORMANCE_DIR", TOOLS.parent.parent / "shared" / "conformance"))
-FILES = ["test_tasks_basic.py", "test_timeout.py", "test_shutdown.py", "test_malformed.py"]
-"""What this version promises whole; the others ask for more than there is."""
 SDK_FILES = [
     *(
         f"test_sdk_{part}.py"
@@ -42,13 +40,14 @@ def main() -> int:
         command += ["--service-cmd", str(scripts / "dispatcher-standalone")]
         command += ["--ctl-cmd", str(scripts / "dispatcherctl"), "--dsn", server.dsn]
         chosen, given = os.environ.get("DISPATCHER_SDK"), sys.argv[1:]
-        runs = {chosen or "dispatcher": given or [*FILES, *SDK_FILES]}
+        runs = {chosen or "dispatcher": given or sorted(file.name for file in SUITE.glob("test_*.py"))}
         if not (chosen or given):
             runs["dispatcherd"] = SDK_FILES
         codes = []
         for name, files in runs.items():
-            print(f"as {name}:", *files, flush=True)
-            environment = {**os.environ, "DISPATCHER_SDK": name}
+            print(f"as {name}: {len(files)} files", flush=True)
+            # The suite's tasks are plain functions, and one of its files leaves it to the service to let them run.
+            environment = {**os.environ, "DISPATCHER_SDK": name, "DISPATCHER_TASK_POLICY": "any"}
             codes.append(subprocess.run([*command, *files], cwd=SUITE, env=environment, check=False).returncode)
         return max(codes)
     finally:

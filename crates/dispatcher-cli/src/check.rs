@@ -2,6 +2,8 @@
 //!
 //! Connects nowhere. Shows names and numbers of the config, never connection settings or arguments of tasks.
 
+mod differences;
+
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -51,6 +53,10 @@ fn summary(name: &str, config: &Config) -> String {
     line("stop", format!("tasks have {} to finish, then are cancelled", seconds(config.shutdown_grace)));
     if let Some(metrics) = &config.metrics {
         line("metrics", format!("http://{}:{}/metrics", metrics.host, metrics.port));
+    }
+    out.push_str("for dispatcherd the same file means something else in this:\n");
+    for difference in differences::of(config) {
+        let _ = writeln!(out, "  - {difference}");
     }
     out
 }

@@ -96,6 +96,11 @@ fn a_good_file_is_summed_up() {
       on start  app.first
       control   commands may start tasks
       stop      tasks have 30 s to finish, then are cancelled
+    for dispatcherd the same file means something else in this:
+      - a message may start only tasks with @task; dispatcherd starts anything importable (worker.task_policy: any)
+      - running tasks may finish after SIGTERM; dispatcherd cancels them at once (service.shutdown_grace: 0)
+      - a task that ignores its cancel or timeout loses its worker to SIGTERM and SIGKILL; dispatcherd lets it run on
+      - a silent line is tested after 10 s; dispatcherd does so after 30 (max_connection_idle_seconds: 30)
     ");
 }
 
@@ -114,6 +119,9 @@ fn warnings_come_before_the_summary() {
       broker    none; only tasks of this file run
       control   commands may not start tasks
       stop      tasks have 30 s to finish, then are cancelled
+    for dispatcherd the same file means something else in this:
+      - running tasks may finish after SIGTERM; dispatcherd cancels them at once (service.shutdown_grace: 0)
+      - a task that ignores its cancel or timeout loses its worker to SIGTERM and SIGKILL; dispatcherd lets it run on
     --- stderr
     dispatcher.yml:2:11: warning: service.max_workers: there is no key "max_workers"; it has no effect
       hint: it belongs at service.pool_kwargs.max_workers
@@ -135,6 +143,11 @@ fn the_sample_of_the_first_readme_is_accepted() {
       broker    pg_notify: listens to test_channel, sends to test_channel, tested after 10 s of silence
       control   commands may not start tasks
       stop      tasks have 30 s to finish, then are cancelled
+    for dispatcherd the same file means something else in this:
+      - a message may start only tasks with @task; dispatcherd starts anything importable (worker.task_policy: any)
+      - running tasks may finish after SIGTERM; dispatcherd cancels them at once (service.shutdown_grace: 0)
+      - a task that ignores its cancel or timeout loses its worker to SIGTERM and SIGKILL; dispatcherd lets it run on
+      - a silent line is tested after 10 s; dispatcherd does so after 30 (max_connection_idle_seconds: 30)
     --- stderr
     old.yml:1:1: warning: version: is missing; read as 2
       hint: write `version: 2`
