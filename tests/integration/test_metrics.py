@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 import pytest
+
 from conftest import CHECKOUT, Service, wait_until
 
 REFERENCE = CHECKOUT / "docs" / "reference" / "metrics.md"
@@ -159,7 +160,7 @@ def test_the_reference_page_says_what_there_is(measured: Service) -> None:
     measured.submit("record")
     measured.wait_record("record")
     measured.publish("{not json")
-    wait_until(lambda: measured.refused(), "refusal")
+    wait_until(measured.refused, "refusal")
     page = scrape(measured)
     section = REFERENCE.read_text().split("## Every metric")[1].split("\n## ")[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:3] == "| `"]
