@@ -3,11 +3,11 @@
 //! Holds the ready queue of its tasks. Knows no processes: a worker is a number and what it said.
 
 pub(crate) mod deadline;
+pub(crate) mod ladder;
 pub(crate) mod record;
 pub(crate) mod turn;
 pub(crate) mod worker;
 mod ahead;
-mod ladder;
 mod scale;
 mod shrink;
 mod usage;

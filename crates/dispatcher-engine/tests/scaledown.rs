@@ -171,6 +171,14 @@ fn a_retired_worker_that_stays_idle_is_signalled_after_the_stop_grace() {
 }
 
 #[test]
+fn a_worker_that_says_itself_that_it_leaves_has_less_time() {
+    let mut script = Script::new(Config { stop_grace: seconds(30), ..workers(1, 1) });
+    script.leaves(0);
+    script.after(seconds(3));
+    assert!(script.asked_for(|effect| matches!(effect, Effect::Terminate { worker: WorkerId(0) })));
+}
+
+#[test]
 fn a_stop_does_not_wait_longer_for_workers_that_were_leaving_before() {
     let mut script = Script::new(Config { stop_grace: seconds(30), ..lasting(1, 1, 100) });
     script.after(seconds(101));

@@ -1,16 +1,13 @@
 //! Coming to an end: take no more, let running tasks finish by a deadline, then end everything.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::Engine;
 use crate::effect::Effect;
 use crate::event::{CancelReason, DropReason, Event};
 use crate::pool::deadline::Due;
+use crate::pool::ladder::QUICK_STOP;
 use crate::task::{Task, WorkerId};
-
-/// How long an idle worker may take to leave once the whole service stops; dispatcherd's `shutdown_timeout`.
-const LAST_STOP_GRACE: Duration = Duration::from_secs(3);
 
 impl Engine {
     pub(super) fn quiet(&mut self) {
@@ -28,7 +25,7 @@ impl Engine {
             return;
         }
         self.schedules.clear();
-        self.turn.graces.stop = self.turn.graces.stop.min(LAST_STOP_GRACE);
+        self.turn.graces.stop = self.turn.graces.stop.min(QUICK_STOP);
         let running = self.running_count();
         let before = self.counters.abandoned;
         self.abandon();

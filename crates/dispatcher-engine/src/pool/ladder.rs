@@ -14,6 +14,10 @@ use crate::event::{CancelReason, Event, Rung};
 /// an uninterruptible call; then nothing else helps either.
 const KILL_AGAIN: Duration = Duration::from_secs(1);
 
+/// How long an idle worker may take to leave that has said itself that it does, or when the whole service stops;
+/// dispatcherd's `shutdown_timeout`. The longer grace is for those that are let go while nobody waits for their place.
+pub(crate) const QUICK_STOP: Duration = Duration::from_secs(3);
+
 impl Worker {
     /// Asks a running task to give way, and sets the time for harder means. Asked again by a control request, a task
     /// that swallowed the first cancel gets another; the ladder goes on as it was. A control request is the reason that
@@ -75,8 +79,9 @@ impl Worker {
     /// Once a leaving worker is idle, its time to leave runs.
     pub(super) fn expect_end(&mut self, turn: &mut Turn) {
         match &mut self.life {
-            Life::Leaving { due: due @ None, .. } if self.running.is_empty() => {
-                let at = turn.now + turn.graces.stop;
+            Life::Leaving { told, due: due @ None } if self.running.is_empty() => {
+                let most = if *told { Duration::MAX } else { QUICK_STOP };
+                let at = turn.now + turn.graces.stop.min(most);
                 *due = Some(turn.deadlines.add(at, Due::Step(self.id)));
             }
             Life::Initialized
