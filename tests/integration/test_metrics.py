@@ -165,7 +165,9 @@ def test_the_reference_page_says_what_there_is(measured: Service) -> None:
     section = REFERENCE.read_text().split("## Every metric")[1].split("\n## ")[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:3] == "| `"]
     said = {row[0].strip("`"): (row[1], set(re.findall(r"`([a-z]+)`", row[2]))) for row in rows}
-    assert said == {name: (kind, page.labels(name)) for name, kind in page.types.items()}
+    # A broker over Postgres turns nothing away, so that family has no samples to take labels from.
+    unseen = {"dispatcher_broker_refusals_total": ("counter", {"broker", "reason"})}
+    assert said == {name: (kind, page.labels(name)) for name, kind in page.types.items()} | unseen
 
 
 def test_a_bare_request_gets_the_three_names_of_dispatcherd(measured: Service) -> None:
