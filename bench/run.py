@@ -17,13 +17,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+import backlog
+import measure
 import processes
 import systems
 import table
-from measure import MEASUREMENTS, Setting
+from measure import Setting
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
+MEASUREMENTS = {**measure.MEASUREMENTS, **backlog.MEASUREMENTS}
 
 sys.path.insert(0, str(HERE.parent / "tools"))
 
@@ -55,7 +58,7 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def measure(rows: list[str], repetitions: int, setting: Setting) -> list[dict[str, Any]]:
+def measure_all(rows: list[str], repetitions: int, setting: Setting) -> list[dict[str, Any]]:
     """Every row for both systems, as often as asked. What fails is said and leaves a gap in the table."""
     compared = (systems.ours(), systems.peer())
     runs: list[dict[str, Any]] = []
@@ -95,7 +98,7 @@ def main() -> int:
     say(server.start())
     try:
         with tempfile.TemporaryDirectory(prefix="dispatcher-bench-") as place:
-            runs = measure(asked.rows, asked.reps, Setting(server.dsn, Path(place), asked.n))
+            runs = measure_all(asked.rows, asked.reps, Setting(server.dsn, Path(place), asked.n))
         about = {
             "date": time.strftime("%Y-%m-%d"),
             "cores": len(os.sched_getaffinity(0)),

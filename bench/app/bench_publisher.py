@@ -54,8 +54,30 @@ def control(command: str, timeout: float) -> list[dict[str, Any]]:
     return replies
 
 
+def fill(count: int, rule: str, channel: str) -> int:
+    """No-ops in large transactions, each message unlike the others, past the SDK; gives the bytes of the last one."""
+    import psycopg
+    import yaml
+
+    with open(os.environ["BENCH_CONFIG"], encoding="utf-8") as file:
+        config = yaml.safe_load(file)["brokers"]["pg_notify"]["config"]
+    text = ""
+    with psycopg.connect(**config) as connection, connection.cursor() as cursor:
+        for first in range(0, count, 1000):
+            texts = [
+                json.dumps(
+                    {"uuid": f"fill-{number}", "args": [number], "task": "bench_tasks.noop", "on_duplicate": rule}
+                )
+                for number in range(first, min(first + 1000, count))
+            ]
+            cursor.executemany("SELECT pg_notify(%s, %s)", [(channel, text) for text in texts])
+            connection.commit()
+            text = texts[-1]
+    return len(text)
+
+
 ACTIONS: dict[str, Callable[..., Any]] = {
-    function.__name__: function for function in (burst, batches, paced, hold, control)
+    function.__name__: function for function in (burst, batches, paced, hold, fill, control)
 }
 
 
