@@ -27,6 +27,9 @@ const STATEMENT: Duration = Duration::from_secs(10);
 /// All payloads in one statement and one transaction: a single round trip, a single commit.
 const NOTIFY: &str = "SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload";
 
+/// The same for one payload.
+const NOTIFY_ONE: &str = "SELECT pg_notify($1, $2)";
+
 pub(super) type Line = Connection<Watched<Socket>, Watched<Encrypted>>;
 
 /// An open connection.
@@ -75,9 +78,16 @@ impl Session {
     ) -> Result<Result<(), Error>, BrokerError> {
         let Self { client, line, heard, target, .. } = self;
         // Typed, so that nothing is prepared: a pooler may give the next statement to another server connection.
-        let arguments: [(&(dyn ToSql + Sync), Type); 2] =
-            [(&channel, Type::TEXT), (&payloads, Type::TEXT_ARRAY)];
-        let request = client.query_typed(NOTIFY, &arguments);
+        let (one, many): ([_; 2], [_; 2]);
+        // Most messages are alone, and a plain call is less for the server to plan.
+        let (statement, arguments): (&str, &[(&(dyn ToSql + Sync), Type)]) = if let [payload] = payloads {
+            one = [(&channel as &(dyn ToSql + Sync), Type::TEXT), (payload, Type::TEXT)];
+            (NOTIFY_ONE, &one)
+        } else {
+            many = [(&channel as &(dyn ToSql + Sync), Type::TEXT), (&payloads, Type::TEXT_ARRAY)];
+            (NOTIFY, &many)
+        };
+        let request = client.query_typed(statement, arguments);
         match within_time(target, drive(line, heard, request)).await? {
             Ok(_) => Ok(Ok(())),
             Err(Broken(Some(error))) if error.as_db_error().is_some() && !client.is_closed() => {
