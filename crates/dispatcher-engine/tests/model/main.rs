@@ -99,3 +99,30 @@ proptest! {
         world.end();
     }
 }
+
+/// The engine does not take the word of a worker about a task that it does not have, so neither must the world.
+#[test]
+fn a_worker_that_says_it_leaves_after_a_task_that_is_over_stays() {
+    let pool = PoolConfig { min_workers: 1, max_workers: 1, ..PoolConfig::default() };
+    let config = Config { pools: vec![pool], policy: TaskPolicy::Any, verbose: true, ..Config::default() };
+    let work = Work {
+        kind: 0,
+        rule: Rule::Parallel,
+        delay: Duration::ZERO,
+        timeout: Duration::ZERO,
+        old_uuid: false,
+    };
+    let mut world = World::new(config);
+    for step in [
+        Step::Ready { w: 0, slots: 1, ahead: 0 },
+        Step::Deliver(work.clone()),
+        Step::Claim(0),
+        // A lie: the task is not over.
+        Step::Hostile { w: 0, which: 0 },
+        Step::Deliver(work),
+        Step::Finish { w: 0, how: 0, leaves: true },
+    ] {
+        world.take(step);
+        world.check();
+    }
+}

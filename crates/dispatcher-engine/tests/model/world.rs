@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dispatcher_engine::{
-    BrokerId, CancelReason, Config, DropReason, Effect, Engine, Event, Exit, Filter, Input, Rung, Settled,
-    Source, StopReason, Task, WorkerId,
+    BrokerId, CancelReason, Config, DropReason, Effect, Engine, Event, Exit, Filter, Input, Place, Rung,
+    Settled, Source, StopReason, Task, WorkerId,
 };
 use dispatcher_protocol::Outcome;
 
@@ -218,13 +218,14 @@ impl World {
             return;
         }
         let handle = sim.begun.remove(usize::from(how) % sim.begun.len());
-        if leaves {
-            sim.life = Life::Leaving;
-        }
-        let outcome =
-            [Outcome::Success, Outcome::Failure, Outcome::Cancelled, Outcome::Refused][usize::from(how) % 4];
+        let outcomes = [Outcome::Success, Outcome::Failure, Outcome::Cancelled, Outcome::Refused];
         let uuid = self.tasks[&handle].uuid.clone();
-        self.handle(Input::TaskDone { worker, done: done(uuid, outcome, leaves) });
+        let found = self.engine.find(&Filter { uuid: Some(uuid.clone()), ..Filter::default() });
+        // Nobody takes its word about a task that it does not have.
+        if leaves && found.iter().any(|found| found.place == Place::Worker(worker)) {
+            self.sim(worker).life = Life::Leaving;
+        }
+        self.handle(Input::TaskDone { worker, done: done(uuid, outcomes[usize::from(how) % 4], leaves) });
     }
 
     fn answer(&mut self, w: usize) {
