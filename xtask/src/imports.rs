@@ -95,11 +95,16 @@ const MODULES: &[ModuleRow] = &[
     engine("event", &["input", "task"], "what happened knows no step"),
     engine("effect", &["event", "task"], "what goes out knows no step"),
     engine("intake", &["config", "event", "task"], "step 1 knows no later step"),
-    engine("later", &["task"], "it keeps control requests, and knows no step"),
+    engine("later", &["task", "timers"], "it keeps control requests, and knows no step"),
     engine("schedule", &["config"], "step 1b makes messages, not tasks"),
     engine("stage", &["event", "task"], "a stage knows neither queue nor workers"),
     engine("queue", &["task"], "a queue is a queue"),
-    engine("pool", &["config", "effect", "event", "input", "queue", "task"], "workers know no stage"),
+    engine(
+        "pool",
+        &["config", "effect", "event", "input", "queue", "task", "timers"],
+        "workers know no stage",
+    ),
+    engine("timers", &[], "a set of times is a set of times"),
     engine(
         "completion",
         &["effect", "engine", "event", "figures", "input", "pool", "shutdown", "task"],

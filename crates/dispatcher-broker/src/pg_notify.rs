@@ -87,10 +87,8 @@ impl Broker for PgNotify {
                 self_check: self.self_check,
                 record: &self.record,
             };
-            match listening.run(&sink).await {
-                Ok(never) => match never {},
-                Err(error) => error,
-            }
+            let Err(error) = listening.run(&sink).await;
+            error
         })
     }
 

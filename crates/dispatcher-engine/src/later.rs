@@ -2,46 +2,40 @@
 //!
 //! Such a request has no reply, as for dispatcherd: whoever asked has long stopped listening.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use dispatcher_protocol::ControlRequest;
 
 use crate::task::Source;
+use crate::timers::Timers;
 
 /// The most that wait; whoever sends more has made a mistake.
 const MOST: usize = 1000;
 
-/// Sorted by due time, then by arrival.
+/// Those that wait.
 #[derive(Debug, Default)]
-pub(crate) struct Later {
-    waiting: BTreeMap<(Instant, u64), (ControlRequest, Source)>,
-    arrivals: u64,
-}
+pub(crate) struct Later(Timers<(ControlRequest, Source)>);
 
 impl Later {
-    /// Keeps a request; gives it back when there are too many.
+    /// Keeps a request; gives its source back when there are too many.
     pub(crate) fn keep(
         &mut self,
         request: ControlRequest,
         source: Source,
         now: Instant,
     ) -> Result<(), Source> {
-        if self.waiting.len() >= MOST {
+        if self.0.len() >= MOST {
             return Err(source);
         }
-        self.arrivals += 1;
-        let due = now + request.delay;
-        self.waiting.insert((due, self.arrivals), (ControlRequest { reply_to: None, ..request }, source));
+        self.0.add(now + request.delay, (ControlRequest { reply_to: None, ..request }, source));
         Ok(())
     }
 
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<(ControlRequest, Source)> {
-        let first = self.waiting.first_entry()?;
-        (first.key().0 <= now).then(|| first.remove())
+        self.0.pop_due(now)
     }
 
     pub(crate) fn next_wakeup(&self) -> Option<Instant> {
-        self.waiting.first_key_value().map(|((due, _), _)| *due)
+        self.0.next()
     }
 }

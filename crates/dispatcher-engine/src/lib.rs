@@ -13,6 +13,7 @@ mod event;
 mod engine;
 mod intake;
 mod later;
+mod timers;
 mod schedule;
 mod stage;
 mod queue;

@@ -97,11 +97,6 @@ impl Pool {
         self.counts.running + self.counts.ahead + self.queue.len()
     }
 
-    /// Workers that are always to be there.
-    pub(crate) fn minimum(&self) -> usize {
-        self.config.min_workers
-    }
-
     /// Workers that take tasks, or will.
     pub(crate) fn staying(&self) -> usize {
         self.workers.len() - self.counts.leaving

@@ -142,11 +142,6 @@ impl Engine {
         released.into_iter().map(|(level, at)| (level, now.saturating_duration_since(at))).collect()
     }
 
-    /// Whether some workers are always to be there.
-    pub fn has_minimum(&self) -> bool {
-        self.pools.iter().any(|pool| pool.minimum() > 0)
-    }
-
     /// Whether the stop has begun.
     pub fn is_stopping(&self) -> bool {
         self.phase.is_stopping()

@@ -99,6 +99,14 @@ pub(crate) fn answer(driver: &mut Driver, command: &str, data: &Reply, now: Inst
     }
 }
 
+/// A reply written as JSON; anything but an object says nothing.
+fn object(reply: Value) -> Reply {
+    match reply {
+        Value::Object(reply) => reply,
+        _ => Reply::new(),
+    }
+}
+
 /// A reply that says what is wrong.
 fn error(what: impl Into<String>) -> Reply {
     Reply::from_iter([("error".to_owned(), Value::String(what.into()))])

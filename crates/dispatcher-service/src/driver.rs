@@ -5,7 +5,6 @@
 
 mod effects;
 
-use effects::frame;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -19,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Sleep, sleep_until};
 use tracing::{info, warn};
 
+use self::effects::frame;
 use crate::control::{self, Service};
 use crate::inbox::Inbox;
 use crate::reply::Reply;

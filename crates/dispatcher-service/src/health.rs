@@ -16,9 +16,9 @@ pub(crate) fn missing(context: &Context<'_>) -> Vec<String> {
     for link in context.brokers.iter().filter(|link| !link.listening.load(Ordering::Relaxed)) {
         missing.push(format!("broker {} is not listening", link.broker.name()));
     }
-    let workers = context.engine.worker_counts();
+    let (workers, (minimum, _)) = (context.engine.worker_counts(), context.engine.worker_limits());
     // A pool without a minimum starts its first worker when there is something to do.
-    if workers.idle + workers.busy == 0 && context.engine.has_minimum() {
+    if workers.idle + workers.busy == 0 && minimum > 0 {
         missing.push("no worker is ready".to_owned());
     }
     missing

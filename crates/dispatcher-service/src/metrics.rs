@@ -123,20 +123,19 @@ fn workers(context: &Context<'_>, page: &mut Exposition) {
     page.family("dispatcher_workers_min", Gauge, "Workers that are always there.").sample(&[], min);
     page.family("dispatcher_workers_max", Gauge, "Workers at most.").sample(&[], max);
     let tally = &context.service.tally;
-    let mut family =
-        page.family("dispatcher_worker_starts_total", Counter, "Workers asked for, by what they were for.");
-    for (reason, count) in tally.worker_starts.iter() {
-        family.sample(&[("reason", reason)], count);
-    }
-    let mut family =
-        page.family("dispatcher_worker_ends_total", Counter, "Workers that have ended, by how it came.");
-    for (reason, count) in tally.worker_ends.iter() {
-        family.sample(&[("reason", reason)], count);
-    }
-    let what = "Workers told to leave while the service goes on, by what for.";
-    let mut family = page.family("dispatcher_worker_stops_total", Counter, what);
-    for (reason, count) in tally.worker_stops.iter() {
-        family.sample(&[("reason", reason)], count);
+    for (name, what, by) in [
+        ("dispatcher_worker_starts_total", "Workers asked for, by what they were for.", &tally.worker_starts),
+        ("dispatcher_worker_ends_total", "Workers that have ended, by how it came.", &tally.worker_ends),
+        (
+            "dispatcher_worker_stops_total",
+            "Workers told to leave while the service goes on, by what for.",
+            &tally.worker_stops,
+        ),
+    ] {
+        let mut family = page.family(name, Counter, what);
+        for (reason, count) in by.iter() {
+            family.sample(&[("reason", reason)], count);
+        }
     }
     let what = "Steps taken to end a task or a worker, by reason: cancel, SIGTERM, SIGKILL.";
     let mut family = page.family("dispatcher_ladder_steps_total", Counter, what);

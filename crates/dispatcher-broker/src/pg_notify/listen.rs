@@ -4,6 +4,7 @@
 //! one keeps the server from discarding notifications for anybody. While the sink is full, nothing is read.
 
 use std::collections::HashSet;
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -33,7 +34,7 @@ pub(super) struct Listening<'a> {
 
 impl Listening<'_> {
     /// Runs one session; returns why it ended.
-    pub(super) async fn run(&self, sink: &Sink) -> Result<Never, BrokerError> {
+    pub(super) async fn run(&self, sink: &Sink) -> Result<Infallible, BrokerError> {
         let mut session = self.connector.connect().await?;
         let private = private_channel();
         session.simple_query(&format!("LISTEN {}", quote_ident(&private)?)).await?;
@@ -69,7 +70,7 @@ impl Listening<'_> {
         })
     }
 
-    async fn forward(&self, session: Session, private: &str, sink: &Sink) -> Result<Never, BrokerError> {
+    async fn forward(&self, session: Session, private: &str, sink: &Sink) -> Result<Infallible, BrokerError> {
         let target = session.target().to_owned();
         let Session { client, mut line, heard, .. } = session;
         let channels: HashSet<Arc<str>> = self.channels.iter().cloned().collect();
@@ -108,9 +109,6 @@ impl Listening<'_> {
         }
     }
 }
-
-/// A session never ends well.
-pub(super) enum Never {}
 
 /// A self-check whose statement the server has not answered yet.
 type Check<'a> =

@@ -1,6 +1,7 @@
 //! The end of whoever speaks to a service: one connection that hears and sends while it listens, one of its own for
 //! each publisher otherwise.
 
+use std::convert::Infallible;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -45,7 +46,7 @@ impl SocketClient {
         Ok(Self { path: socket_path(options)?.into(), line: Arc::default() })
     }
 
-    async fn hear(&self, sink: &Sink) -> Result<(), BrokerError> {
+    async fn hear(&self, sink: &Sink) -> Result<Infallible, BrokerError> {
         let stream = Arc::new(connect(&self.path).await?);
         self.line.set(Arc::downgrade(&stream));
         sink.send(FromBroker::Listening).await?;
@@ -86,10 +87,8 @@ impl Broker for SocketClient {
 
     fn listen(&self, sink: Sink) -> BoxFuture<'_, BrokerError> {
         Box::pin(async move {
-            match self.hear(&sink).await {
-                Ok(()) => BrokerError::Closed,
-                Err(error) => error,
-            }
+            let Err(error) = self.hear(&sink).await;
+            error
         })
     }
 

@@ -1,6 +1,7 @@
 //! The end of a service: it lets clients in, gives each a number, and finds it again when there is a reply.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -89,7 +90,7 @@ impl SocketServer {
         Ok(Self { tally: Arc::new(Tally::new(path.clone())), path, peers: Arc::default() })
     }
 
-    async fn serve(&self, sink: Sink) -> Result<(), BrokerError> {
+    async fn serve(&self, sink: Sink) -> Result<Infallible, BrokerError> {
         let place = Place::take(&self.path).await?;
         sink.send(FromBroker::Listening).await?;
         // They end with the session.
@@ -152,10 +153,8 @@ impl Broker for SocketServer {
 
     fn listen(&self, sink: Sink) -> BoxFuture<'_, BrokerError> {
         Box::pin(async move {
-            match self.serve(sink).await {
-                Ok(()) => BrokerError::Closed,
-                Err(error) => error,
-            }
+            let Err(error) = self.serve(sink).await;
+            error
         })
     }
 

@@ -1,9 +1,9 @@
 //! Times at which something is due, in one sorted set: the engine has one next wakeup.
 
-use std::collections::BTreeMap;
-use std::time::Instant;
+pub(crate) use crate::timers::Key;
 
 use crate::task::{PoolId, WorkerId};
+use crate::timers::Timers;
 
 /// What is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,36 +28,5 @@ pub(crate) enum Due {
     ShutdownGrace,
 }
 
-/// A deadline's place in the set, to take it out again.
-pub(crate) type Key = (Instant, u64);
-
 /// All deadlines. Each is taken out when its cause has gone, so the set holds what is really to come.
-#[derive(Debug, Default)]
-pub(crate) struct Deadlines {
-    set: BTreeMap<Key, Due>,
-    made: u64,
-}
-
-impl Deadlines {
-    pub(crate) fn add(&mut self, at: Instant, due: Due) -> Key {
-        self.made += 1;
-        let key = (at, self.made);
-        self.set.insert(key, due);
-        key
-    }
-
-    pub(crate) fn remove(&mut self, key: Option<Key>) {
-        if let Some(key) = key {
-            self.set.remove(&key);
-        }
-    }
-
-    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Due> {
-        let first = self.set.first_entry()?;
-        (first.key().0 <= now).then(|| first.remove())
-    }
-
-    pub(crate) fn next(&self) -> Option<Instant> {
-        self.set.first_key_value().map(|(key, _)| key.0)
-    }
-}
+pub(crate) type Deadlines = Timers<Due>;

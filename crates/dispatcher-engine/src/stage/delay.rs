@@ -19,8 +19,10 @@ impl Stage for Delay {
     }
 
     fn enter(&mut self, task: Arc<Task>, now: Instant) -> Verdict {
-        let Some(delay) = task.message.delay() else { return Verdict::Pass(task) };
-        self.waiting.insert((now + delay, task.order), task);
+        if task.due() <= now {
+            return Verdict::Pass(task);
+        }
+        self.waiting.insert((task.due(), task.order), task);
         Verdict::Hold
     }
 

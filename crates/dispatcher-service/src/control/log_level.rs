@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Context, Reply, error};
+use super::{Context, Reply, error, object};
 
 pub(super) fn set_log_level(context: &mut Context<'_>, data: &Reply) -> Reply {
     let level = match data.get("level") {
@@ -23,8 +23,7 @@ pub(super) fn set_log_level(context: &mut Context<'_>, data: &Reply) -> Reply {
     match set(&level) {
         Ok(previous) => {
             context.engine.set_verbose(level == "DEBUG");
-            let reply = json!({"logger": "dispatcherd", "level": level, "previous_level": previous});
-            reply.as_object().cloned().unwrap_or_default()
+            object(json!({"logger": "dispatcherd", "level": level, "previous_level": previous}))
         }
         Err(_) => error(format!("Unknown log level '{}'.", data["level"].as_str().unwrap_or(&level))),
     }

@@ -1,8 +1,9 @@
 //! `main`: the counts of the service and its pool.
 
+use dispatcher_engine::PoolView;
 use serde_json::{Value, json};
 
-use super::{Context, Reply};
+use super::{Context, Reply, object};
 
 pub(super) fn main_status(context: &mut Context<'_>, _data: &Reply) -> Reply {
     let counters = context.engine.counters();
@@ -26,31 +27,27 @@ pub(super) fn main_status(context: &mut Context<'_>, _data: &Reply) -> Reply {
             "discarded_count": counters.discarded,
             "abandoned_count": counters.abandoned,
             "workers_lost_count": counters.workers_lost,
-            "usage": usage(context, pool.workers),
+            "usage": usage(context, &pool),
         },
         "refused": refused,
         "uptime": context.service.started.elapsed().as_secs_f64(),
     });
-    match reply {
-        Value::Object(reply) => reply,
-        _ => Reply::new(),
-    }
+    object(reply)
 }
 
 /// When each number of workers was last needed: the five greatest numbers, and those around the present one.
-fn usage(context: &Context<'_>, workers: usize) -> Value {
+fn usage(context: &Context<'_>, pool: &PoolView) -> Value {
     let levels = context.engine.usage(context.now);
-    let needed = context.engine.pool_view().active;
     let show = |level: usize| {
         let idle = levels.iter().find(|(known, _)| *known == level).map(|(_, idle)| idle.as_secs_f64());
         let text = match idle {
-            _ if level <= needed => Value::from("blocked"),
+            _ if level <= pool.active => Value::from("blocked"),
             Some(seconds) => Value::from((seconds * 100.0).round() / 100.0),
             None => Value::from("absent"),
         };
         (level.to_string(), text)
     };
     let top: Reply = levels.iter().rev().take(5).map(|(level, _)| show(*level)).collect();
-    let near: Reply = (workers.saturating_sub(2).max(1)..=workers + 2).map(show).collect();
+    let near: Reply = (pool.workers.saturating_sub(2).max(1)..=pool.workers + 2).map(show).collect();
     json!({"count": levels.len(), "top5": top, "near_worker_ct": near})
 }

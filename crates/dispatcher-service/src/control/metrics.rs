@@ -1,8 +1,8 @@
 //! `metrics`: the metrics server and what became of its requests. The figures themselves are at its address.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Context, Reply};
+use super::{Context, Reply, object};
 
 pub(super) fn metrics(context: &mut Context<'_>, _data: &Reply) -> Reply {
     let reply = match &context.service.web {
@@ -29,8 +29,5 @@ pub(super) fn metrics(context: &mut Context<'_>, _data: &Reply) -> Reply {
             })
         }
     };
-    match reply {
-        Value::Object(reply) => reply,
-        _ => Reply::new(),
-    }
+    object(reply)
 }
