@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 mod complaint;
 mod tree;
 mod scalar;
+mod size;
 mod yaml;
 mod old_shapes;
 mod table;
@@ -27,9 +28,11 @@ mod rules;
 mod build;
 mod schema;
 mod show;
+mod worker;
 
 pub use complaint::{Complaint, Complaints, Position, Severity};
 pub use cron::Cron;
+pub use worker::{StartMethod, TaskPolicy, Worker};
 
 /// Where the configuration comes from.
 #[derive(Debug, Clone)]
@@ -173,68 +176,6 @@ pub struct Metrics {
     pub host: String,
     /// The port; 8070.
     pub port: u16,
-}
-
-/// How a Python worker process comes to be (`service.process_manager_cls`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StartMethod {
-    /// Forked from a preloaded template (`ForkServerManager`, and `ProcessManager`).
-    ForkServer,
-    /// A new interpreter for each worker (`SpawnServerManager`).
-    Spawn,
-}
-
-/// `worker`, and the keys of `service` that are about workers.
-#[derive(Clone)]
-pub struct Worker {
-    /// The Python interpreter; `None` finds one.
-    pub python: Option<PathBuf>,
-    /// A worker program instead of Python; first the program, then its arguments.
-    pub command: Option<Vec<String>>,
-    /// How a Python worker process comes to be; `ForkServer`.
-    pub start_method: StartMethod,
-    /// Modules that are imported once, before any worker is forked.
-    pub preload_modules: Vec<String>,
-    /// Dotted name of the worker class; `None` is the usual one.
-    pub worker_cls: Option<String>,
-    /// Keyword arguments of the worker class, as they stand in the file.
-    pub worker_kwargs: Map<String, Value>,
-    /// `worker_kwargs.idle_timeout`: silence after which a worker calls its idle hook; `None` never.
-    pub idle_timeout: Option<Duration>,
-    /// Which tasks a message from a broker may name; registered ones.
-    pub task_policy: TaskPolicy,
-    /// For [`TaskPolicy::Prefix`]: what the name must begin with.
-    pub task_prefixes: Vec<String>,
-    /// Whether text that begins with `lambda` is run at all; no.
-    pub allow_eval: bool,
-}
-
-/// `worker.task_policy`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TaskPolicy {
-    /// Only functions that are registered with `@task`.
-    Registered,
-    /// Names that begin with one of `task_prefixes`.
-    Prefix,
-    /// Any importable name.
-    Any,
-}
-
-impl TaskPolicy {
-    fn from_word(word: &str) -> Option<Self> {
-        [TaskPolicy::Registered, TaskPolicy::Prefix, TaskPolicy::Any]
-            .into_iter()
-            .find(|policy| policy.as_str() == word)
-    }
-
-    /// The word that the file and the workers use.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            TaskPolicy::Registered => "registered",
-            TaskPolicy::Prefix => "prefix",
-            TaskPolicy::Any => "any",
-        }
-    }
 }
 
 /// `publish`.

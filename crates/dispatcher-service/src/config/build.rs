@@ -3,6 +3,8 @@
 //! Finds nothing wrong; a value of another shape than the table's is taken for absent. Where it stands: the last
 //! step of loading.
 
+mod worker;
+
 use std::path::PathBuf;
 use std::thread::available_parallelism;
 use std::time::Duration;
@@ -10,12 +12,13 @@ use std::time::Duration;
 use dispatcher_broker::Settings;
 use serde_json::{Map, Value};
 
+use super::size;
 use super::table::{self, MOST_SECONDS};
 use super::tree::{Entry, Node};
 use super::{
-    BrokerConfig, BrokerKind, Complaint, Config, Cron, Metrics, OnStart, Pool, Publish, Schedule,
-    StartMethod, TaskPolicy, When, Worker,
+    BrokerConfig, BrokerKind, Complaint, Config, Cron, Metrics, OnStart, Pool, Publish, Schedule, When,
 };
+pub(super) use worker::{POLICY_VARIABLE, idle_timeout, policy_of_environment};
 
 /// Keyword arguments of psycopg's `connect` that are not connection settings.
 const PSYCOPG_ONLY: &[&str] =
@@ -38,7 +41,7 @@ pub(super) fn config(root: &Node, warnings: Vec<Complaint>) -> Config {
         on_start: tasks(root, "OnStartProducer", "task_list").map(on_start).collect(),
         control_producer: root.find(&["producers", "ControlProducer"]).is_some(),
         metrics: metrics(root),
-        worker: worker(root),
+        worker: worker::worker(root),
         publish: publish(root),
         warnings,
     }
@@ -69,6 +72,12 @@ impl Reader<'_> {
         let value = self.value(name);
         let items = value.as_array().map_or(&[][..], Vec::as_slice);
         items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+    }
+
+    /// A size in bytes; none where the file has none.
+    fn bytes(&self, name: &str) -> Option<u64> {
+        let path = [self.base, &[name]].concat();
+        self.root.find(&path).and_then(size::of)
     }
 
     fn flag(&self, name: &str) -> bool {
@@ -207,51 +216,6 @@ fn metrics(root: &Node) -> Option<Metrics> {
     let read = Reader { root, base: &["service", "metrics_kwargs"] };
     let port = read.value("port").as_u64().and_then(|port| port.try_into().ok())?;
     Some(Metrics { host: read.text("host").unwrap_or_default(), port })
-}
-
-fn worker(root: &Node) -> Worker {
-    let read = Reader { root, base: &["worker"] };
-    let spawn = Reader { root, base: &["service"] }.text("process_manager_cls").as_deref()
-        == Some("SpawnServerManager");
-    Worker {
-        python: read.text("python").map(PathBuf::from),
-        command: Some(read.texts("command")).filter(|words| !words.is_empty()),
-        start_method: if spawn { StartMethod::Spawn } else { StartMethod::ForkServer },
-        preload_modules: Reader { root, base: &["service", "process_manager_kwargs"] }
-            .texts("preload_modules"),
-        worker_cls: read.text("worker_cls"),
-        worker_kwargs: root.find(&["worker", "worker_kwargs"]).map_or_else(Map::new, Node::to_json_map),
-        idle_timeout: idle_timeout(root).unwrap_or_default(),
-        task_policy: read
-            .root
-            .find(&["worker", "task_policy"])
-            .and_then(Node::as_text)
-            .and_then(TaskPolicy::from_word)
-            .or_else(|| policy_of_environment().and_then(Result::ok))
-            .unwrap_or(TaskPolicy::Registered),
-        task_prefixes: read.texts("task_prefixes"),
-        allow_eval: read.flag("allow_eval"),
-    }
-}
-
-/// The policy for a file that names none: so a service can be switched over without a change of its file. Text that is
-/// no policy is the error.
-pub(super) fn policy_of_environment() -> Option<Result<TaskPolicy, String>> {
-    let word = std::env::var(POLICY_VARIABLE).ok().filter(|word| !word.is_empty())?;
-    Some(TaskPolicy::from_word(&word).filter(|policy| *policy != TaskPolicy::Prefix).ok_or(word))
-}
-
-/// Names the policy for a file that names none.
-pub(super) const POLICY_VARIABLE: &str = "DISPATCHER_TASK_POLICY";
-
-/// `worker.worker_kwargs.idle_timeout`; 0 is none.
-pub(super) fn idle_timeout(root: &Node) -> Result<Option<Duration>, ()> {
-    let Some(node) = root.find(&["worker", "worker_kwargs", "idle_timeout"]).filter(|node| !node.is_null())
-    else {
-        return Ok(None);
-    };
-    let idle = node.to_json().as_f64().and_then(|seconds| duration(&seconds.into())).ok_or(())?;
-    Ok(Some(idle).filter(|idle| !idle.is_zero()))
 }
 
 fn publish(root: &Node) -> Publish {

@@ -3,6 +3,7 @@
 //! Never looks at two keys together (that is `rules`) and never repeats a value that may be a secret. Where it
 //! stands: after the old shapes are put right, before the rules between keys.
 
+use super::size;
 use super::table::{self, Key, MOST_SECONDS, Section, Shape};
 use super::tree::{Data, Entry, Node, join};
 use super::{Complaint, Position};
@@ -46,6 +47,7 @@ impl Check<'_> {
             Shape::Map => self.expect(path, node, is_map(node), "a map"),
             Shape::Count { least, most } => self.count(path, node, *least, *most),
             Shape::Seconds { zero } => self.seconds(path, node, *zero, false),
+            Shape::Bytes => self.bytes(path, node),
             Shape::Period => self.seconds(path, node, false, true),
             Shape::Word(words) => self.word(path, node, words),
             Shape::Optional(_) if node.is_null() => {}
@@ -139,6 +141,12 @@ impl Check<'_> {
                 node.at,
                 format!("is {seconds}, but has to be {least} seconds, and at most {MOST_SECONDS}"),
             );
+        }
+    }
+
+    fn bytes(&mut self, path: &str, node: &Node) {
+        if size::of(node).is_none() {
+            self.wrong(path, node, "a number of bytes, as 1048576, 512KiB, 300MiB or 2GiB");
         }
     }
 

@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::size;
 use super::table::{FILE, Key, MOST_SECONDS, Section, Shape};
 
 /// Draft 2020-12.
@@ -55,6 +56,9 @@ fn shape(shape: &Shape) -> Value {
         Shape::Seconds { zero: false } => {
             json!({"type": "number", "exclusiveMinimum": 0, "maximum": MOST_SECONDS})
         }
+        Shape::Bytes => json!({
+            "anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": size::PATTERN}],
+        }),
         Shape::Period => {
             json!({"type": ["number", "string"], "exclusiveMinimum": 0, "maximum": MOST_SECONDS})
         }

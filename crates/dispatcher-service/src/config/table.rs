@@ -45,6 +45,8 @@ pub(super) enum Shape {
     Seconds {
         zero: bool,
     },
+    /// Bytes: a whole number, or a text with a unit, as `512MiB`.
+    Bytes,
     /// Seconds, or a text that is a number.
     Period,
     Word(&'static [&'static str]),

@@ -3,7 +3,14 @@
 //! One line says what a key is, so a new key is one entry here and one line in `build`. Names and defaults are those
 //! of dispatcherd 2026.5.27, unless the text of a key begins with "Own". Where it stands: read through `table`.
 
+mod brokers;
+mod producers;
+mod worker;
+
 use super::{Key, Section, Shape};
+use brokers::BROKERS;
+use producers::PRODUCERS;
+use worker::WORKER;
 
 /// Far beyond what one machine runs; keeps a slip of the finger from starting a million processes.
 const MOST_WORKERS: u64 = 10_000;
@@ -164,156 +171,6 @@ static METRICS: Section = strict(
     ],
 );
 
-static BROKERS: Section = strict(
-    "broker",
-    &[
-        key("pg_notify", Shape::Section(&PG_NOTIFY), "{}", "PostgreSQL notifications."),
-        key("socket", Shape::Section(&SOCKET), "{}", "A Unix socket, for one machine."),
-        key(
-            "dispatcherd.testing.brokers.noop",
-            Shape::Section(&TESTING),
-            "{}",
-            "Listens to nothing, sends nothing.",
-        ),
-        key(
-            "dispatcherd.testing.brokers.memory",
-            Shape::Section(&TESTING),
-            "{}",
-            "Keeps what one process sends; hears nothing here.",
-        ),
-        key(
-            "dispatcherd.testing.brokers.error_only",
-            Shape::Section(&ERROR_ONLY),
-            "{}",
-            "Refuses to send; hears nothing.",
-        ),
-        key(
-            "dispatcher.testing.brokers.noop",
-            Shape::Section(&TESTING),
-            "{}",
-            "Listens to nothing, sends nothing.",
-        ),
-        key(
-            "dispatcher.testing.brokers.memory",
-            Shape::Section(&TESTING),
-            "{}",
-            "Keeps what one process sends; hears nothing here.",
-        ),
-        key(
-            "dispatcher.testing.brokers.error_only",
-            Shape::Section(&ERROR_ONLY),
-            "{}",
-            "Refuses to send; hears nothing.",
-        ),
-    ],
-);
-
-static TESTING: Section = strict("key", &[]);
-static ERROR_ONLY: Section =
-    strict("key", &[key("error_message", Shape::Text, "null", "What a refused publisher is told.")]);
-
-static PG_NOTIFY: Section = strict(
-    "key",
-    &[
-        key(
-            "config",
-            Shape::Optional(&Shape::Keywords),
-            "null",
-            "How to connect: libpq keywords (host, dbname, …), or one conninfo with a connection string or URL. What is not said is taken from the PG* variables.",
-        ),
-        key("channels", Shape::List(&Shape::Channel), "[]", "Channels the service listens to."),
-        key(
-            "default_publish_channel",
-            Shape::Optional(&Shape::Channel),
-            "null",
-            "Where messages go that name no channel; absent: the only channel.",
-        ),
-        key(
-            "max_connection_idle_seconds",
-            MAYBE_SECONDS,
-            "10",
-            "Seconds of silence after which the connection is tested; null: never. Own default (dispatcherd: 30): a line that has gone silent is replaced within 15 s.",
-        ),
-        key(
-            "max_self_check_message_age_seconds",
-            MAYBE_SECONDS,
-            "2",
-            "Seconds within which that test has to succeed.",
-        ),
-        key(
-            "sync_connection_factory",
-            MAYBE_TEXT,
-            "null",
-            "Dotted name of a function that gives Python publishers their connection.",
-        ),
-        key(
-            "async_connection_factory",
-            MAYBE_TEXT,
-            "null",
-            "As above for asyncio; the service connects by config and does not call it.",
-        ),
-    ],
-);
-
-static SOCKET: Section = strict(
-    "key",
-    &[key("socket_path", PATH, "null", "The path of the socket; required, 107 bytes at most.")],
-);
-
-static PRODUCERS: Section = strict(
-    "producer",
-    &[
-        key("ScheduledProducer", Shape::Section(&SCHEDULED), "null", "Tasks that run again and again."),
-        key(
-            "OnStartProducer",
-            Shape::Section(&ON_START),
-            "null",
-            "Tasks that run once when the service starts.",
-        ),
-        key(
-            "ControlProducer",
-            Shape::Section(&CONTROL),
-            "null",
-            "Present: the control command run may start tasks, and so may tasks.",
-        ),
-    ],
-);
-
-static SCHEDULED: Section = strict(
-    "key",
-    &[key(
-        "task_schedule",
-        Shape::Named(&Shape::Task(&[
-            key(
-                "schedule",
-                Shape::Optional(&Shape::Period),
-                "null",
-                "Seconds between two runs; more than 0. Either this or cron is required.",
-            ),
-            key(
-                "cron",
-                MAYBE_TEXT,
-                "null",
-                "Own. A cron pattern: minute, hour, day, month, day of week; seconds may stand in front.",
-            ),
-            key("timezone", MAYBE_TEXT, "null", "Own. The time zone of cron, as Europe/Berlin; absent: UTC."),
-            key(
-                "jitter",
-                Shape::Optional(&SECONDS),
-                "null",
-                "Own. Seconds by which each run is late at most, by chance; absent: none.",
-            ),
-        ])),
-        "{}",
-        "The tasks by name.",
-    )],
-);
-
-static ON_START: Section =
-    strict("key", &[key("task_list", Shape::Named(&Shape::Task(&[])), "{}", "The tasks by name.")]);
-
-static CONTROL: Section = strict("key", &[]);
-
 static PUBLISH: Section = section(
     "key",
     &[
@@ -324,38 +181,5 @@ static PUBLISH: Section = section(
             "null",
             "The broker of control requests; absent: that of tasks.",
         ),
-    ],
-);
-
-static WORKER: Section = section(
-    "key",
-    &[
-        key("worker_cls", MAYBE_TEXT, "null", "Dotted name of a worker class; absent: the usual one."),
-        key(
-            "worker_kwargs",
-            Shape::Optional(&Shape::Map),
-            "{}",
-            "Keyword arguments of that class; idle_timeout (seconds, 0: off) is one.",
-        ),
-        key(
-            "python",
-            MAYBE_TEXT,
-            "null",
-            "Own. The Python interpreter of the workers; absent: the one the service was installed with, else python3.",
-        ),
-        key(
-            "command",
-            Shape::Optional(&TEXTS),
-            "null",
-            "Own. A worker program and its arguments, instead of Python.",
-        ),
-        key(
-            "task_policy",
-            Shape::Word(&["registered", "prefix", "any"]),
-            r#""registered""#,
-            "Own. Which tasks a message may name: those registered with @task, those whose name has one of task_prefixes, or any that can be imported (as dispatcherd allows).",
-        ),
-        key("task_prefixes", TEXTS, "[]", "Own. For the policy prefix: what a task's name must begin with."),
-        key("allow_eval", Shape::Flag, "false", "Own. Whether text that begins with lambda is run."),
     ],
 );

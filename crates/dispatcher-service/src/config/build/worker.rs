@@ -1,0 +1,57 @@
+//! `worker` of a checked tree, and the keys of `service` that are about workers, to types.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::Map;
+
+use super::{Reader, duration};
+use crate::config::tree::Node;
+use crate::config::{StartMethod, TaskPolicy, Worker};
+
+pub(super) fn worker(root: &Node) -> Worker {
+    let read = Reader { root, base: &["worker"] };
+    let spawn = Reader { root, base: &["service"] }.text("process_manager_cls").as_deref()
+        == Some("SpawnServerManager");
+    Worker {
+        python: read.text("python").map(PathBuf::from),
+        command: Some(read.texts("command")).filter(|words| !words.is_empty()),
+        start_method: if spawn { StartMethod::Spawn } else { StartMethod::ForkServer },
+        preload_modules: Reader { root, base: &["service", "process_manager_kwargs"] }
+            .texts("preload_modules"),
+        worker_cls: read.text("worker_cls"),
+        worker_kwargs: root.find(&["worker", "worker_kwargs"]).map_or_else(Map::new, Node::to_json_map),
+        idle_timeout: idle_timeout(root).unwrap_or_default(),
+        task_policy: read
+            .root
+            .find(&["worker", "task_policy"])
+            .and_then(Node::as_text)
+            .and_then(TaskPolicy::from_word)
+            .or_else(|| policy_of_environment().and_then(Result::ok))
+            .unwrap_or(TaskPolicy::Registered),
+        task_prefixes: read.texts("task_prefixes"),
+        max_tasks: read.value("max_tasks").as_u64(),
+        max_rss: read.bytes("max_rss"),
+        allow_eval: read.flag("allow_eval"),
+    }
+}
+
+/// The policy for a file that names none: so a service can be switched over without a change of its file. Text that is
+/// no policy is the error.
+pub(in crate::config) fn policy_of_environment() -> Option<Result<TaskPolicy, String>> {
+    let word = std::env::var(POLICY_VARIABLE).ok().filter(|word| !word.is_empty())?;
+    Some(TaskPolicy::from_word(&word).filter(|policy| *policy != TaskPolicy::Prefix).ok_or(word))
+}
+
+/// Names the policy for a file that names none.
+pub(in crate::config) const POLICY_VARIABLE: &str = "DISPATCHER_TASK_POLICY";
+
+/// `worker.worker_kwargs.idle_timeout`; 0 is none.
+pub(in crate::config) fn idle_timeout(root: &Node) -> Result<Option<Duration>, ()> {
+    let Some(node) = root.find(&["worker", "worker_kwargs", "idle_timeout"]).filter(|node| !node.is_null())
+    else {
+        return Ok(None);
+    };
+    let idle = node.to_json().as_f64().and_then(|seconds| duration(&seconds.into())).ok_or(())?;
+    Ok(Some(idle).filter(|idle| !idle.is_zero()))
+}
