@@ -90,6 +90,11 @@ pub enum Exit {
     Code(i32),
     /// Killed by this signal.
     Signal(i32),
+    /// Killed by the kernel because there was no memory left for it.
+    OutOfMemory {
+        /// Its own control group counted the kill; else it is taken from a kill somewhere on the machine at that time.
+        certain: bool,
+    },
     /// It never came to be.
     StartFailed(String),
     /// It was ended because it broke the worker protocol.
@@ -106,6 +111,13 @@ impl std::fmt::Display for Exit {
                 Some(name) => write!(f, "killed by {name}"),
                 None => write!(f, "killed by signal {number}"),
             },
+            Self::OutOfMemory { certain: true } => {
+                f.write_str("killed for want of memory: it reached worker.memory_max; raise that, or let the task use less")
+            }
+            Self::OutOfMemory { certain: false } => f.write_str(
+                "killed by SIGKILL, probably for want of memory: the kernel killed something for that just then; \
+                 worker.memory_max and worker.max_rss bound a worker",
+            ),
             Self::StartFailed(why) => write!(f, "could not be started: {why}"),
             Self::Protocol(why) => write!(f, "ended because {why}"),
             Self::Unknown => f.write_str("ended, and its fork server was not there to say how"),

@@ -49,6 +49,7 @@ impl Default for Tally {
                 "expected",
                 "exited",
                 "signal",
+                "out_of_memory",
                 "start_failed",
                 "protocol",
                 "unknown",
@@ -74,6 +75,7 @@ impl Tally {
             Event::WorkerGone { exit, .. } => self.worker_ends.add(match exit {
                 Exit::Code(_) => "exited",
                 Exit::Signal(_) => "signal",
+                Exit::OutOfMemory { .. } => "out_of_memory",
                 Exit::StartFailed(_) => "start_failed",
                 Exit::Protocol(_) => "protocol",
                 Exit::Unknown => "unknown",
