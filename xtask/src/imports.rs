@@ -133,6 +133,7 @@ const MODULES: &[ModuleRow] = &[
     service("control/", &[], "a command sees its context and nothing else"),
     service("events", &[], "it writes lines"),
     service("tally", &[], "it counts what it is told"),
+    service("rate", &[], "it counts by the clock it is shown"),
     service("health", &["control"], "it looks and judges"),
     service("metrics", &["control", "health"], "it looks and writes text"),
     service("web", &["config", "control", "health", "inbox", "metrics"], "it sees what a command sees"),

@@ -4,6 +4,7 @@
 //! command, before anything is worth a line.
 
 mod format;
+mod limit;
 mod writer;
 
 use std::fs::File;
@@ -12,10 +13,13 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex};
 
 use clap::ValueEnum;
+use dispatcher_service::LogTally;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Registry, fmt, registry, reload};
 
+use format::Line;
+use limit::Limiter;
 pub(crate) use writer::Flush;
 
 /// Python's levels.
@@ -110,24 +114,36 @@ impl Stream {
 /// Changes the level while the service runs: takes a name or number, gives the name of the level before.
 pub(crate) type Switch = Arc<dyn Fn(&str) -> Result<String, String> + Send + Sync>;
 
+/// A log that is being written.
+pub(crate) struct Log {
+    pub(crate) switch: Switch,
+    /// What is missing in it.
+    pub(crate) tally: Arc<LogTally>,
+    /// Ends it in order; none when there is nobody to log for.
+    pub(crate) flush: Option<Flush>,
+}
+
 /// Logs from a thread of its own: the caller of a log line never waits, whatever becomes of the reader.
-pub(crate) fn start_in_background(level: Level, format: Format, stream: Stream) -> (Switch, Option<Flush>) {
+pub(crate) fn start_in_background(level: Level, format: Format, stream: Stream) -> Log {
+    let tally = Arc::new(LogTally::default());
     // Without the stream there is nobody to log for; the service runs all the same.
-    let Ok(file) = stream.open() else { return (Arc::new(|_| Err("there is no log".to_owned())), None) };
-    let (lines, flush) = writer::background(file);
+    let Ok(file) = stream.open() else {
+        return Log { switch: Arc::new(|_| Err("there is no log".to_owned())), tally, flush: None };
+    };
+    let limiter = Arc::new(Limiter::new(Arc::clone(&tally)));
+    let (lines, bell, flush) = writer::background(file, format, Arc::clone(&limiter), Arc::clone(&tally));
     let (filter, handle) = reload::Layer::new(level.filter());
-    let layer = fmt::layer().log_internal_errors(false).event_format(format::Line(format)).with_writer(lines);
+    let line = Line { format, tally: Arc::clone(&tally), limit: Some((limiter, bell)) };
+    let layer = fmt::layer().log_internal_errors(false).event_format(line).with_writer(lines);
     let _ = tracing::subscriber::set_global_default(registry().with(filter).with(layer));
-    (switch(handle, level), Some(flush))
+    Log { switch: switch(handle, level), tally, flush: Some(flush) }
 }
 
 /// Logs at once, in order with what else the command prints; for commands that ask one question.
 pub(crate) fn start_direct(level: Level, stream: Stream) {
     let Ok(file) = stream.open() else { return };
-    let layer = fmt::layer()
-        .log_internal_errors(false)
-        .event_format(format::Line(Format::Text))
-        .with_writer(Mutex::new(file));
+    let line = Line { format: Format::Text, tally: Arc::default(), limit: None };
+    let layer = fmt::layer().log_internal_errors(false).event_format(line).with_writer(Mutex::new(file));
     let _ = tracing::subscriber::set_global_default(registry().with(level.filter()).with(layer));
 }
 

@@ -19,14 +19,17 @@ pub(crate) fn serve(arguments: &Serve, manner: Manner) -> Result<Exit, CliError>
         None => settings::load(arguments.config.config.as_deref()),
     }?;
     let format = arguments.log_format.unwrap_or_else(|| default_format(manner));
-    let (switch, _flush) = logging::start_in_background(arguments.log_level, format, manner.stream());
+    let log = logging::start_in_background(arguments.log_level, format, manner.stream());
+    // Written to its end when this is over.
+    let _flush = log.flush;
     announce(arguments, &config);
     let options = RunOptions {
         fail_fast: arguments.fail_fast,
         log_level: arguments.log_level.name().to_owned(),
         log_format: format.name().to_owned(),
         verbose: arguments.log_level == Level::Debug,
-        set_log_level: Some(switch),
+        set_log_level: Some(log.switch),
+        log: log.tally,
     };
     match run(config, options) {
         Ok(()) => Ok(Exit::Done),

@@ -23,7 +23,7 @@ use dispatcher_engine::{Engine, WorkerId};
 use serde_json::{Map, Value};
 
 use crate::driver::{BrokerLink, Driver};
-use crate::tally::Tally;
+use crate::tally::{LogTally, Tally};
 use crate::web::Web;
 use crate::worker::WorkerHandle;
 
@@ -47,6 +47,8 @@ pub(crate) struct Service {
     pub(crate) on_start: usize,
     /// What has happened, for metrics.
     pub(crate) tally: Tally,
+    /// What is missing in the log.
+    pub(crate) log: Arc<LogTally>,
     /// The metrics server, when there is one.
     pub(crate) web: Option<Web>,
 }

@@ -22,6 +22,7 @@ mod driver;
 mod inbox;
 mod listen;
 mod reply;
+mod rate;
 mod worker;
 mod control;
 mod tally;
@@ -32,4 +33,6 @@ mod events;
 mod signals;
 
 pub use control::SetLogLevel;
+pub use rate::Rate;
 pub use run::{RunError, RunOptions, run};
+pub use tally::{Count, LogTally};

@@ -51,6 +51,12 @@ fn service(context: &Context<'_>, page: &mut Exposition) {
         .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
     let ready = u8::from(health::missing(context).is_empty());
     page.family("dispatcher_ready", Gauge, "1 when /readyz says so, else 0.").sample(&[], ready);
+    let (log, what) = (&context.service.log, "Lines of the log that are not there, or not whole, by reason.");
+    page.family("dispatcher_log_lines_lost_total", Counter, what)
+        .sample(&[("reason", "suppressed")], log.suppressed.get())
+        .sample(&[("reason", "dropped")], log.dropped.get())
+        .sample(&[("reason", "failed")], log.failed.get())
+        .sample(&[("reason", "cut")], log.cut.get());
 }
 
 fn messages(context: &Context<'_>, page: &mut Exposition) {

@@ -16,7 +16,7 @@ use crate::config::{self, Config, TaskPolicy};
 use crate::control::{Service, SetLogLevel};
 use crate::driver::{BrokerLink, Driver, End};
 use crate::inbox::{INBOX, Inbox};
-use crate::tally::Tally;
+use crate::tally::{LogTally, Tally};
 use crate::web::Web;
 use crate::worker::launch::Launcher;
 use crate::{listen, reply, setup, signals};
@@ -41,6 +41,8 @@ pub struct RunOptions {
     pub verbose: bool,
     /// Changes the log level while the service runs.
     pub set_log_level: Option<SetLogLevel>,
+    /// What is missing in the log, for metrics.
+    pub log: Arc<LogTally>,
 }
 
 impl Default for RunOptions {
@@ -51,6 +53,7 @@ impl Default for RunOptions {
             log_format: "text".to_owned(),
             verbose: false,
             set_log_level: None,
+            log: Arc::default(),
         }
     }
 }
@@ -111,6 +114,7 @@ async fn serve(config: Config, options: RunOptions) -> Result<(), RunError> {
             control_produced: 0,
             on_start: config.on_start.len(),
             tally: Tally::default(),
+            log: Arc::clone(&options.log),
             web: config.metrics.map(|metrics| Web::open(metrics, &inbox, &mut helpers)),
         },
         brokers: links,

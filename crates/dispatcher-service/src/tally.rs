@@ -3,7 +3,38 @@
 //! What happens with every task is counted by the engine itself. Every label is here from the start with 0, so that a
 //! first occurrence is an increase.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use dispatcher_engine::{CancelReason, Event, Exit, Rung, SpawnReason, StopReason};
+
+/// A count that several threads add to.
+#[derive(Debug, Default)]
+pub struct Count(AtomicU64);
+
+impl Count {
+    /// Counts so many more.
+    pub fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// How many there have been.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Lines of the service's own log that are not there, or not whole. Whoever writes the log counts.
+#[derive(Debug, Default)]
+pub struct LogTally {
+    /// Too many of one kind in a short time; a line says how many.
+    pub suppressed: Count,
+    /// The reader did not keep up; a line says how many.
+    pub dropped: Count,
+    /// They could not be written: a full disk, say, or no reader any more.
+    pub failed: Count,
+    /// Written, without the end of a long text.
+    pub cut: Count,
+}
 
 /// Counts by one label.
 #[derive(Debug)]

@@ -1,11 +1,14 @@
 //! One event, one line: text as Python's logging writes it, or JSON. Times are UTC.
 //!
-//! Control characters are escaped, so that no text from a message can forge a line or speak to a terminal. Where it
+//! Control characters are escaped, so that no text from a message can forge a line or speak to a terminal; long texts are
+//! cut, so that a line stays below the 4,096 bytes that a pipe takes in one piece, between the lines of the workers. Where it
 //! stands: between the event and the writer.
 
 use std::fmt::{self, Debug, Write};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use dispatcher_service::LogTally;
 use serde_json::{Map, Number, Value, json};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -14,9 +17,23 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::Format;
+use super::limit::{Limiter, Summary, Verdict};
+use super::writer::Bell;
+
+/// The longest message, in bytes.
+const MESSAGE: usize = 2048;
+/// The longest value of a field, in bytes.
+const FIELD: usize = 512;
+/// How much of a line stands for those that were left out, in bytes.
+const LIKE: usize = 200;
 
 /// Formats events.
-pub(super) struct Line(pub(super) Format);
+pub(super) struct Line {
+    pub(super) format: Format,
+    pub(super) tally: Arc<LogTally>,
+    /// Who decides which lines are written, and who writes its counts; none writes all.
+    pub(super) limit: Option<(Arc<Limiter>, Bell)>,
+}
 
 impl<S, N> FormatEvent<S, N> for Line
 where
@@ -24,27 +41,56 @@ where
     N: for<'a> FormatFields<'a> + 'static,
 {
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let mut said = Said::default();
-        event.record(&mut said);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let (level, logger) = (level(*event.metadata().level()), logger(event.metadata().target()));
-        match self.0 {
-            Format::Text => text(&mut out, now, level, &logger, &said),
-            Format::Json => {
-                let line = json!({
-                    "timestamp": format!("{}Z", stamp(now, 'T', '.')),
-                    "level": level,
-                    "logger": logger,
-                    "message": said.message,
-                    "fields": said.fields,
-                });
-                writeln!(out, "{line}")
+        if let Some((limiter, bell)) = &self.limit {
+            match limiter.judge(event.metadata(), Instant::now(), || Said::by(event).message) {
+                Verdict::Write => {}
+                Verdict::Leave => return Ok(()),
+                Verdict::LeaveAndCall => {
+                    bell.ring();
+                    return Ok(());
+                }
             }
+        }
+        let said = Said::by(event);
+        self.tally.cut.add(u64::from(said.is_cut));
+        let (level, target) = (*event.metadata().level(), event.metadata().target());
+        line(self.format, &mut out, (level, target), &said)
+    }
+}
+
+/// The line that stands for those that were left out.
+pub(super) fn summary(format: Format, summary: &Summary) -> String {
+    let Summary { level, target, count, like } = summary;
+    let mut said = Said::default();
+    let mut short = Short::new(LIKE);
+    let _ = short.write_str(like);
+    said.message = format!("{count} more lines like this one were left out: {}", short.text);
+    said.fields.insert("suppressed".to_owned(), (*count).into());
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = line(format, &mut out, (*level, target), &said);
+    out
+}
+
+fn line(format: Format, out: &mut dyn Write, (of, target): (Level, &str), said: &Said) -> fmt::Result {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (level, logger) = (level(of), logger(target));
+    match format {
+        Format::Text => text(out, now, level, &logger, said),
+        Format::Json => {
+            let line = json!({
+                "timestamp": format!("{}Z", stamp(now, 'T', '.')),
+                "level": level,
+                "logger": logger,
+                "message": said.message,
+                "fields": said.fields,
+            });
+            writeln!(out, "{line}")
         }
     }
 }
 
-fn text(out: &mut Writer<'_>, now: Duration, level: &str, logger: &str, said: &Said) -> fmt::Result {
+fn text(out: &mut dyn Write, now: Duration, level: &str, logger: &str, said: &Said) -> fmt::Result {
     write!(out, "{} {level} {logger}: {}", stamp(now, ' ', ','), Escaped(&said.message))?;
     for (name, value) in &said.fields {
         match value {
@@ -58,34 +104,82 @@ fn text(out: &mut Writer<'_>, now: Duration, level: &str, logger: &str, said: &S
     out.write_char('\n')
 }
 
+/// Takes in any text and keeps its beginning.
+struct Short {
+    text: String,
+    most: usize,
+    length: usize,
+}
+
+impl Short {
+    fn new(most: usize) -> Self {
+        Self { text: String::new(), most, length: 0 }
+    }
+
+    /// The text, with a note if it was longer.
+    fn finish(self) -> (String, bool) {
+        let is_cut = self.length > self.text.len();
+        let text =
+            if is_cut { format!("{}... ({} bytes in all)", self.text, self.length) } else { self.text };
+        (text, is_cut)
+    }
+}
+
+impl Write for Short {
+    fn write_str(&mut self, more: &str) -> fmt::Result {
+        // Once something is left out, nothing after it is put in.
+        if self.length == self.text.len() {
+            let room = (self.most - self.text.len()).min(more.len());
+            let end = (0..=room).rev().find(|end| more.is_char_boundary(*end)).unwrap_or(0);
+            self.text.push_str(&more[..end]);
+        }
+        self.length += more.len();
+        Ok(())
+    }
+}
+
 /// The message and the fields of an event.
 #[derive(Default)]
 struct Said {
     message: String,
     fields: Map<String, Value>,
+    /// Whether something of it is left out.
+    is_cut: bool,
 }
 
 impl Said {
+    fn by(event: &Event<'_>) -> Self {
+        let mut said = Self::default();
+        event.record(&mut said);
+        said
+    }
+
     fn put(&mut self, field: &Field, value: Value) {
         self.fields.insert(field.name().to_owned(), value);
+    }
+
+    fn put_text(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        let is_message = field.name() == "message";
+        let mut short = Short::new(if is_message { MESSAGE } else { FIELD });
+        // Only a value's own formatting can fail; then what it has said so far stands.
+        let _ = short.write_fmt(value);
+        let (text, is_cut) = short.finish();
+        self.is_cut |= is_cut;
+        if is_message {
+            self.message = text;
+        } else {
+            self.put(field, Value::String(text));
+        }
     }
 }
 
 impl Visit for Said {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        if field.name() == "message" {
-            self.message = format!("{value:?}");
-        } else {
-            self.put(field, Value::String(format!("{value:?}")));
-        }
+        self.put_text(field, format_args!("{value:?}"));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "message" {
-            value.clone_into(&mut self.message);
-        } else {
-            self.put(field, value.into());
-        }
+        self.put_text(field, format_args!("{value}"));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
@@ -181,6 +275,7 @@ mod tests {
     #[test]
     fn no_text_can_forge_a_line() {
         let said = Said {
+            is_cut: false,
             message: "a\nb\u{1b}[2J".to_owned(),
             fields: [("task", "x y\r\""), ("empty", ""), ("word", "w")]
                 .map(|(name, value)| (name.to_owned(), value.into()))
@@ -188,10 +283,35 @@ mod tests {
                 .collect(),
         };
         let mut line = String::new();
-        text(&mut Writer::new(&mut line), Duration::ZERO, "INFO", "dispatcher", &said).unwrap();
+        text(&mut line, Duration::ZERO, "INFO", "dispatcher", &said).unwrap();
         assert_eq!(
             line,
             "1970-01-01 00:00:00,000 INFO dispatcher: a\\nb\\u{1b}[2J task=\"x y\\r\\\"\" empty=\"\" word=w\n"
         );
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters_and_says_how_long_it_was() {
+        let mut short = Short::new(10);
+        for piece in ["12345", "6789ü", "more"] {
+            short.write_str(piece).unwrap();
+        }
+        assert_eq!(short.finish(), ("123456789... (15 bytes in all)".to_owned(), true));
+        let mut exact = Short::new(10);
+        exact.write_str("1234567890").unwrap();
+        assert_eq!(exact.finish(), ("1234567890".to_owned(), false));
+    }
+
+    #[test]
+    fn a_summary_names_its_kind_and_its_count() {
+        let of = Summary { level: Level::WARN, target: "dispatcher.pool", count: 7, like: "x".repeat(1000) };
+        let line = summary(Format::Text, &of);
+        assert!(
+            line.contains(" WARNING dispatcher.pool: 7 more lines like this one were left out: xxx"),
+            "{line}"
+        );
+        assert!(line.ends_with("x suppressed=7\n") && line.len() < 400, "{line}");
+        let line: Value = serde_json::from_str(&summary(Format::Json, &of)).unwrap();
+        assert_eq!(line["fields"]["suppressed"], 7);
     }
 }
