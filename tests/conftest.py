@@ -89,6 +89,12 @@ class Service:
 
     def start(self, *arguments: str) -> Service:
         """Starts it and waits until it answers."""
+        self.launch(*arguments)
+        wait_until(lambda: self.control("alive", wait=0.3) is not None, "answer of the service")
+        return self
+
+    def launch(self, *arguments: str, **options: Any) -> None:
+        """Starts it; `options` are those of `Popen`."""
         path = self.home / "dispatcher.yml"
         path.write_text(json.dumps(self.config))
         environment = {
@@ -105,9 +111,8 @@ class Service:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                **options,
             )
-        wait_until(lambda: self.control("alive", wait=0.3) is not None, "answer of the service")
-        return self
 
     @property
     def pid(self) -> int:

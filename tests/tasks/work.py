@@ -6,7 +6,9 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from dispatcher.publish import task
@@ -77,3 +79,96 @@ def unregistered() -> None:
 
 
 NOT_CALLABLE = 5
+
+
+@task()
+def inside(name: str = "inside") -> None:
+    """What this process is and has, as the kernel sees it."""
+    status = dict(line.split(":\t", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":\t" in line)
+    limits = {}
+    for line in Path("/proc/self/limits").read_text().splitlines()[1:]:
+        words = line[26:].split()
+        limits[line[:26].strip()] = words[:2]
+    files = {}
+    for entry in os.listdir("/proc/self/fd"):
+        try:
+            files[entry] = os.readlink(f"/proc/self/fd/{entry}")
+        except FileNotFoundError:
+            pass  # the one that the list was read by
+    write_down(
+        name,
+        uids=os.getresuid(),
+        gids=os.getresgid(),
+        groups=os.getgroups(),
+        caps=status["CapEff"],
+        no_new_privs=status["NoNewPrivs"],
+        limits=limits,
+        files=files,
+        umask=status["Umask"],
+        cwd=os.getcwd(),
+        environment={key: os.environ.get(key) for key in ("HOME", "USER", "NOTIFY_SOCKET")},
+        cgroup=Path("/proc/self/cgroup").read_text(),
+        parent=os.getppid(),
+    )
+
+
+@task()
+def leave_behind(how: str) -> None:
+    """Something that goes on when the task is over: a child, a program in the background, or a daemon."""
+    sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
+    if how == "program":
+        pid = subprocess.Popen(sleeper).pid
+    elif how == "child":
+        pid = os.fork()
+        if pid == 0:
+            time.sleep(600)
+            os._exit(0)
+    else:
+        readable, writable = os.pipe()
+        if os.fork() == 0:
+            os.setsid()
+            daemon = os.fork() if how == "daemon" else subprocess.Popen(sleeper).pid
+            if daemon == 0:
+                os.close(readable)
+                os.close(writable)
+                time.sleep(600)
+                os._exit(0)
+            os.write(writable, str(daemon).encode())
+            os._exit(0)
+        pid = int(os.read(readable, 32))
+        os.wait()
+    write_down("left", left=pid, how=how)
+
+
+@task()
+def eat(mebibytes: int) -> None:
+    """Asks for memory until there is none."""
+    held = []
+    try:
+        for _ in range(mebibytes):
+            held.append(bytearray(1 << 20))
+    except MemoryError:
+        had = len(held)
+        held.clear()
+        write_down("no_memory", had=had)
+        raise
+    write_down("fed", had=len(held))
+
+
+@task()
+def fork_bomb() -> None:
+    """Forks until it is refused, then ends its children."""
+    children = []
+    try:
+        while len(children) < 500:
+            pid = os.fork()
+            if pid == 0:
+                time.sleep(600)
+                os._exit(0)
+            children.append(pid)
+    except BlockingIOError:
+        pass
+    for pid in children:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    write_down("bombed", children=len(children))

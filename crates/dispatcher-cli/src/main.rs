@@ -41,6 +41,9 @@ fn main() -> ExitCode {
             parse_as::<CtlAlone>("dispatcherctl".to_owned(), arguments)
                 .and_then(|alone| ctl::ctl(&alone.ctl, Manner::Dispatcherd)),
         ),
+        Some(dispatcher_service::WORKER_STEP) => {
+            return dispatcher_service::become_worker(arguments.into_iter().skip(1));
+        }
         _ => (
             Manner::Dispatcher,
             Dispatcher::try_parse_from(arguments)

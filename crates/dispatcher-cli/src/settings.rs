@@ -37,7 +37,7 @@ pub(crate) fn load(named: Option<&Path>) -> Result<Config, CliError> {
     config::load(Source::File(path)).map_err(CliError::Config)
 }
 
-/// Reads an open descriptor to its end.
+/// Reads an open descriptor to its end and closes it: it may hold secrets, and no worker shall have it.
 pub(crate) fn load_descriptor(number: u32) -> Result<Config, CliError> {
     let name = format!("descriptor {number}");
     let mut text = String::new();
@@ -46,5 +46,9 @@ pub(crate) fn load_descriptor(number: u32) -> Result<Config, CliError> {
         .map_err(|error| {
             CliError::Usage(format!("{name} cannot be read: {error}"), "open it for reading before the start")
         })?;
+    if number > 2 {
+        // Read through a second one, so the first is still there; a failure says that it is not.
+        let _ = nix::unistd::close(number.cast_signed());
+    }
     config::load(Source::Text { name, text }).map_err(CliError::Config)
 }

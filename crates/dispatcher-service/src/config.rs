@@ -28,10 +28,12 @@ mod rules;
 mod build;
 mod schema;
 mod show;
+mod isolation;
 mod worker;
 
 pub use complaint::{Complaint, Complaints, Position, Severity};
 pub use cron::Cron;
+pub use isolation::{Account, CgroupUse, Isolation};
 pub use worker::{StartMethod, TaskPolicy, Worker};
 
 /// Where the configuration comes from.

@@ -36,3 +36,5 @@ pub use control::SetLogLevel;
 pub use rate::Rate;
 pub use run::{RunError, RunOptions, run};
 pub use tally::{Count, LogTally};
+pub use worker::confinement::STEP as WORKER_STEP;
+pub use worker::step::become_worker;

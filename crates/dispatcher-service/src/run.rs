@@ -18,7 +18,6 @@ use crate::driver::{BrokerLink, Driver, End};
 use crate::inbox::{INBOX, Inbox};
 use crate::tally::{LogTally, Tally};
 use crate::web::Web;
-use crate::worker::launch::Launcher;
 use crate::{listen, reply, setup, signals};
 
 /// How many deliveries may wait for the driver; when they do, nothing more is read from the brokers, so the
@@ -80,14 +79,11 @@ pub fn run(config: Config, options: RunOptions) -> Result<(), RunError> {
 }
 
 async fn serve(config: Config, options: RunOptions) -> Result<(), RunError> {
-    if rustix::process::geteuid().is_root() {
-        warn!(target: "dispatcher.main", "running as root: so do the tasks");
-    }
     announce_policy(&config.worker);
     let brokers = setup::brokers(&config)?;
     let engine_config = setup::engine(&config, &options)?;
-    let (means, template) = setup::means(&config, &options);
-    let launcher = Arc::new(Launcher::new(means)?);
+    let (launcher, template) = setup::launcher(&config, &options)?;
+    let launcher = Arc::new(launcher);
     let (inbox, news) = mpsc::channel(INBOX);
     let (deliveries, arrivals) = mpsc::channel(DELIVERIES);
 
@@ -144,8 +140,11 @@ async fn serve(config: Config, options: RunOptions) -> Result<(), RunError> {
     }
 }
 
-/// Whoever may publish may run what the policy allows, so an open one is said.
+/// Whoever may publish may run what the policy allows, with the rights of the workers: both are said where they are wide.
 fn announce_policy(worker: &config::Worker) {
+    if rustix::process::geteuid().is_root() && worker.isolation.user.is_none() {
+        warn!(target: "dispatcher.main", "running as root: so do the tasks; worker.user names another user for them");
+    }
     match worker.task_policy {
         TaskPolicy::Registered => {}
         TaskPolicy::Prefix => {

@@ -1,5 +1,7 @@
 //! From the configuration to what each part is built from. Runs once, before anything is started.
 
+mod isolation;
+
 use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -15,7 +17,8 @@ use crate::RunError;
 use crate::config::{BrokerKind, Config, Cron, Schedule, StartMethod, TaskPolicy, When};
 use crate::run::RunOptions;
 use crate::timetable::{AtTimes, Jittered};
-use crate::worker::launch::Means;
+use crate::worker::confinement::Confinement;
+use crate::worker::launch::{Launcher, Means, Program};
 use crate::worker::template::{self, TemplateCommand};
 
 /// Variables by which a Python program that hands its service over says where its code is.
@@ -86,30 +89,46 @@ pub(crate) fn brokers(config: &Config) -> Result<Vec<Arc<dyn Broker>>, RunError>
     built.collect()
 }
 
-/// How workers come to be; a fork server's task comes beside it.
-pub(crate) fn means(
+/// What makes workers; a fork server's task comes beside it.
+pub(crate) fn launcher(
     config: &Config,
     options: &RunOptions,
+) -> Result<(Launcher, Option<impl Future<Output = ()> + Send + 'static>), RunError> {
+    let confinement = isolation::confinement(config)?;
+    let owner = confinement.account.as_ref().map(|account| account.uid);
+    let (means, template) = means(config, options, confinement);
+    Ok((Launcher::new(means, owner)?, template))
+}
+
+fn means(
+    config: &Config,
+    options: &RunOptions,
+    confinement: Confinement,
 ) -> (Means, Option<impl Future<Output = ()> + Send + 'static>) {
     if let Some((program, args)) = config.worker.command.as_ref().and_then(|command| command.split_first()) {
         let args = args.iter().map(OsString::from).collect();
-        let setup = worker_setup(config, options) + "\n";
-        return (Means::Command { program: program.into(), args, setup }, None);
+        let setup = worker_setup(config, options, &confinement) + "\n";
+        let program = Program { file: program.into(), args, setup, confinement };
+        return (Means::Command(Box::new(program)), None);
     }
     let program = python(config).into_os_string();
-    let setup = worker_setup(config, options);
+    let setup = worker_setup(config, options, &confinement);
     if config.worker.start_method == StartMethod::Spawn {
         let args = ["-m", "dispatcher.worker"].map(OsString::from).to_vec();
-        return (Means::Command { program, args, setup: setup + "\n" }, None);
+        let program = Program { file: program, args, setup: setup + "\n", confinement };
+        return (Means::Command(Box::new(program)), None);
     }
     let args = ["-m", "dispatcher.worker.template"].map(OsString::from).to_vec();
     let (requests, asked) = mpsc::unbounded_channel();
-    let command = TemplateCommand { program, args, setup };
+    let command = TemplateCommand { program, args, setup, confinement };
     (Means::Template(requests), Some(template::run(command, asked)))
 }
 
 /// The first thing that a fork server, or a worker started by a command, is told.
-fn worker_setup(config: &Config, options: &RunOptions) -> String {
+fn worker_setup(config: &Config, options: &RunOptions, confinement: &Confinement) -> String {
+    // A program has its limits from the step that starts it; a fork server sets them in each worker it forks.
+    let limits: serde_json::Map<_, _> =
+        confinement.limits.iter().map(|(name, soft, hard)| (name.clone(), json!([soft, hard]))).collect();
     let worker = &config.worker;
     let sys_path = env::var(SYS_PATH).ok().map(|path| path.split(':').map(str::to_owned).collect::<Vec<_>>());
     json!({
@@ -125,6 +144,7 @@ fn worker_setup(config: &Config, options: &RunOptions) -> String {
             "task_policy": worker.task_policy.as_str(),
             "task_prefixes": worker.task_prefixes,
             "allow_eval": worker.allow_eval,
+            "limits": limits,
         },
     })
     .to_string()

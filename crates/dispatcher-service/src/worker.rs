@@ -1,6 +1,8 @@
 //! A worker as the driver holds it: a handle that takes orders and never makes it wait.
 
+pub(crate) mod confinement;
 pub(crate) mod launch;
+pub(crate) mod step;
 pub(crate) mod template;
 mod channel;
 mod descendants;

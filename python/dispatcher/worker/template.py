@@ -26,6 +26,7 @@ from dispatcher.registry import registry
 from . import lifeline
 from .ending import end_all_below, leave, quit_now
 from .kernel import adopt_orphans, die_with_parent
+from .limits import take_on
 from .log import note
 from .loop import live
 from .outcome import describe
@@ -201,6 +202,7 @@ class ForkServer:
             self._sock.close()
             os.close(self._wake)
             os.close(self._woken)
+            take_on(self._settings.get("limits") or {})
             code = live(worker, Channel(socket.socket(fileno=channel)), Tickets(tickets), self._settings)
         except BaseException:
             traceback.print_exc()

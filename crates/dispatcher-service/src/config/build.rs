@@ -3,6 +3,7 @@
 //! Finds nothing wrong; a value of another shape than the table's is taken for absent. Where it stands: the last
 //! step of loading.
 
+mod isolation;
 mod worker;
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use super::tree::{Entry, Node};
 use super::{
     BrokerConfig, BrokerKind, Complaint, Config, Cron, Metrics, OnStart, Pool, Publish, Schedule, When,
 };
+pub(super) use isolation::{limit, umask};
 pub(super) use worker::{POLICY_VARIABLE, idle_timeout, policy_of_environment};
 
 /// Keyword arguments of psycopg's `connect` that are not connection settings.

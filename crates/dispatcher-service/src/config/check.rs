@@ -47,7 +47,10 @@ impl Check<'_> {
             Shape::Map => self.expect(path, node, is_map(node), "a map"),
             Shape::Count { least, most } => self.count(path, node, *least, *most),
             Shape::Seconds { zero } => self.seconds(path, node, *zero, false),
-            Shape::Bytes => self.bytes(path, node),
+            Shape::Bytes => self.bytes(path, node, false),
+            Shape::BytesOrZero => self.bytes(path, node, true),
+            Shape::Amount => self.amount(path, node),
+            Shape::Account => self.expect(path, node, is_account(node), "text or a whole number"),
             Shape::Period => self.seconds(path, node, false, true),
             Shape::Word(words) => self.word(path, node, words),
             Shape::Optional(_) if node.is_null() => {}
@@ -144,8 +147,15 @@ impl Check<'_> {
         }
     }
 
-    fn bytes(&mut self, path: &str, node: &Node) {
-        if size::of(node).is_none() {
+    fn amount(&mut self, path: &str, node: &Node) {
+        let fits =
+            matches!(&node.data, Data::Number(number) if number.as_f64().is_some_and(|amount| amount > 0.0));
+        self.expect(path, node, fits, "a number above 0");
+    }
+
+    fn bytes(&mut self, path: &str, node: &Node, zero: bool) {
+        let bytes = if zero { size::of_or_zero(node) } else { size::of(node) };
+        if bytes.is_none() {
             self.wrong(path, node, "a number of bytes, as 1048576, 512KiB, 300MiB or 2GiB");
         }
     }
@@ -206,6 +216,14 @@ pub(super) fn wrong_version(path: &str, at: Option<Position>) -> Complaint {
 
 fn is_map(node: &Node) -> bool {
     matches!(node.data, Data::Map(_))
+}
+
+fn is_account(node: &Node) -> bool {
+    match &node.data {
+        Data::Text(_) => true,
+        Data::Number(number) => number.as_u64().is_some_and(|number| u32::try_from(number).is_ok()),
+        _ => false,
+    }
 }
 
 /// The right place of a misplaced key, the nearest key, or the few keys there are.

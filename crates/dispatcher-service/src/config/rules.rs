@@ -2,6 +2,8 @@
 //!
 //! Changes nothing. Where it stands: after `check`, for those parts of the tree that passed it.
 
+mod isolation;
+
 use dispatcher_protocol as protocol;
 
 use super::build;
@@ -22,6 +24,7 @@ pub(super) fn check(root: &Node, complaints: &mut Vec<Complaint>) {
     rules.socket();
     rules.publish();
     rules.worker();
+    rules.isolation();
     rules.schedules();
     rules.tasks("ScheduledProducer", "task_schedule");
     rules.tasks("OnStartProducer", "task_list");

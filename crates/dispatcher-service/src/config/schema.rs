@@ -59,6 +59,11 @@ fn shape(shape: &Shape) -> Value {
         Shape::Bytes => json!({
             "anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": size::PATTERN}],
         }),
+        Shape::BytesOrZero => json!({
+            "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": size::PATTERN}],
+        }),
+        Shape::Amount => json!({"type": "number", "exclusiveMinimum": 0}),
+        Shape::Account => json!({"type": ["string", "integer"], "minimum": 0}),
         Shape::Period => {
             json!({"type": ["number", "string"], "exclusiveMinimum": 0, "maximum": MOST_SECONDS})
         }

@@ -47,6 +47,7 @@ impl fmt::Debug for Worker {
             .field("task_policy", &self.task_policy)
             .field("task_prefixes", &self.task_prefixes)
             .field("allow_eval", &self.allow_eval)
+            .field("isolation", &self.isolation)
             .finish_non_exhaustive()
     }
 }

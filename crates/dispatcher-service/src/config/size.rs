@@ -9,12 +9,16 @@ pub(super) const PATTERN: &str = r"^\s*[0-9]+\s*([kKMGT](i?B)?|B)?\s*$";
 
 /// The bytes that a value means; none when it is no size, or none at all.
 pub(super) fn of(node: &Node) -> Option<u64> {
+    of_or_zero(node).filter(|bytes| *bytes > 0)
+}
+
+/// As `of`, and 0 is a size too.
+pub(super) fn of_or_zero(node: &Node) -> Option<u64> {
     match &node.data {
         Data::Number(number) => number.as_u64(),
         Data::Text(text) => parse(text),
         _ => None,
     }
-    .filter(|bytes| *bytes > 0)
 }
 
 /// A number and a unit. `K`, `M`, `G`, `T` alone and with `iB` are powers of 1024, with `B` powers of 1000.

@@ -47,6 +47,12 @@ pub(super) enum Shape {
     },
     /// Bytes: a whole number, or a text with a unit, as `512MiB`.
     Bytes,
+    /// As [`Shape::Bytes`], and 0.
+    BytesOrZero,
+    /// More than 0, in no unit.
+    Amount,
+    /// A text, or a whole number.
+    Account,
     /// Seconds, or a text that is a number.
     Period,
     Word(&'static [&'static str]),

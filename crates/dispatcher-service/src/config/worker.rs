@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::isolation::Isolation;
+
 /// How a Python worker process comes to be (`service.process_manager_cls`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StartMethod {
@@ -43,6 +45,8 @@ pub struct Worker {
     pub max_rss: Option<u64>,
     /// Whether text that begins with `lambda` is run at all; no.
     pub allow_eval: bool,
+    /// What a worker process may do.
+    pub isolation: Isolation,
 }
 
 /// `worker.task_policy`.

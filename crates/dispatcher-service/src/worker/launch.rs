@@ -8,11 +8,12 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
 
+use rustix::fs::Uid;
 use rustix::pipe::PipeFlags;
-use tokio::process::Command;
 use tokio::sync::{mpsc, oneshot};
 
 use super::channel::Channel;
+use super::confinement::Confinement;
 use super::process::Process;
 use super::template::ForkRequest;
 use super::tickets::Tickets;
@@ -25,8 +26,18 @@ pub(crate) const WORKER_ID: &str = "DISPATCHER_WORKER_ID";
 pub(crate) enum Means {
     /// Forked from a preloaded template.
     Template(mpsc::UnboundedSender<ForkRequest>),
-    /// Each started by itself; `setup` is the first line it reads.
-    Command { program: OsString, args: Vec<OsString>, setup: String },
+    /// Each started by itself.
+    Command(Box<Program>),
+}
+
+/// A program that is a worker, and what is started of it.
+#[derive(Debug)]
+pub(crate) struct Program {
+    pub(crate) file: OsString,
+    pub(crate) args: Vec<OsString>,
+    /// The first line it reads.
+    pub(crate) setup: String,
+    pub(crate) confinement: Confinement,
 }
 
 /// A worker that exists but has not yet said that it is ready.
@@ -49,8 +60,12 @@ pub(crate) struct Launcher {
 }
 
 impl Launcher {
-    pub(crate) fn new(means: Means) -> io::Result<Self> {
+    /// `owner` is the user that workers run as, if it is not our own: each opens its lifeline anew.
+    pub(crate) fn new(means: Means, owner: Option<u32>) -> io::Result<Self> {
         let (lifeline, held) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+        if let Some(uid) = owner {
+            rustix::fs::fchown(&lifeline, Some(Uid::from_raw(uid)), None)?;
+        }
         Ok(Self { means, lifeline, _held: held })
     }
 
@@ -58,7 +73,7 @@ impl Launcher {
     pub(crate) async fn launch(&self, worker: u32) -> Result<Launched, String> {
         match &self.means {
             Means::Template(requests) => self.fork(worker, requests).await,
-            Means::Command { program, args, setup } => spawn(worker, program, args, setup),
+            Means::Command(program) => program.spawn(worker),
         }
     }
 
@@ -79,26 +94,27 @@ impl Launcher {
     }
 }
 
-/// Starts a worker program with its channel as standard input.
-fn spawn(worker: u32, program: &OsString, args: &[OsString], setup: &str) -> Result<Launched, String> {
-    let say = |error: io::Error| {
-        format!(
-            "cannot start the worker command '{}': {error}; see worker.command in the configuration",
-            program.to_string_lossy()
-        )
-    };
-    let (mut channel, theirs) = Channel::pair().map_err(say)?;
-    let child = Command::new(program)
-        .args(args)
-        .env(WORKER_ID, worker.to_string())
-        .stdin(Stdio::from(theirs))
-        .spawn()
-        .map_err(say)?;
-    let mut first = setup.as_bytes().to_vec();
-    channel.send(&mut first).map_err(say)?;
-    if !first.is_empty() {
-        return Err("the configuration is too long for a worker's channel".to_owned());
+impl Program {
+    /// Starts it with its channel as standard input.
+    fn spawn(&self, worker: u32) -> Result<Launched, String> {
+        let say = |error: io::Error| {
+            format!(
+                "cannot start the worker command '{}': {error}; see worker.command in the configuration",
+                self.file.to_string_lossy()
+            )
+        };
+        let (mut channel, theirs) = Channel::pair().map_err(say)?;
+        let mut command = self.confinement.command(&self.file, &self.args, true, None).map_err(say)?;
+        let child =
+            command.env(WORKER_ID, worker.to_string()).stdin(Stdio::from(theirs)).spawn().map_err(say)?;
+        // It holds the other end as long as it is there.
+        drop(command);
+        let mut first = self.setup.as_bytes().to_vec();
+        channel.send(&mut first).map_err(say)?;
+        if !first.is_empty() {
+            return Err("the configuration is too long for a worker's channel".to_owned());
+        }
+        let process = Process::own(child).map_err(say)?;
+        Ok(Launched { channel, tickets: None, process })
     }
-    let process = Process::own(child).map_err(say)?;
-    Ok(Launched { channel, tickets: None, process })
 }

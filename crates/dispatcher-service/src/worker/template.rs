@@ -15,10 +15,11 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::json;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info, warn};
 
+use super::confinement::Confinement;
 use super::packet::Packets;
 use super::process::Process;
 
@@ -41,6 +42,7 @@ pub(crate) struct TemplateCommand {
     pub(crate) args: Vec<OsString>,
     /// The first packet: configuration, modules to preload, log settings, worker settings.
     pub(crate) setup: String,
+    pub(crate) confinement: Confinement,
 }
 
 /// What a fork server says.
@@ -107,11 +109,11 @@ impl Template {
             format!("cannot start the fork server '{}': {error}", command.program.to_string_lossy())
         };
         let (packets, theirs) = Packets::pair().map_err(say)?;
-        let child = Command::new(&command.program)
-            .args(&command.args)
-            .stdin(Stdio::from(theirs))
-            .spawn()
-            .map_err(say)?;
+        let mut step =
+            command.confinement.command(&command.program, &command.args, false, None).map_err(say)?;
+        let child = step.stdin(Stdio::from(theirs)).spawn().map_err(say)?;
+        // It holds the other end as long as it is there.
+        drop(step);
         let mut template = Self { child, packets, asked: HashMap::new(), living: HashMap::new() };
         template.packets.send(command.setup.as_bytes(), &[]).await.map_err(say)?;
         match template.next_report().await {

@@ -33,6 +33,7 @@ pub(super) fn worker(root: &Node) -> Worker {
         max_tasks: read.value("max_tasks").as_u64(),
         max_rss: read.bytes("max_rss"),
         allow_eval: read.flag("allow_eval"),
+        isolation: super::isolation::isolation(root),
     }
 }
 

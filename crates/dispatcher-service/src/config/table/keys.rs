@@ -4,6 +4,7 @@
 //! of dispatcherd 2026.5.27, unless the text of a key begins with "Own". Where it stands: read through `table`.
 
 mod brokers;
+mod isolation;
 mod producers;
 mod worker;
 

@@ -1,7 +1,11 @@
 //! The entries of the table under `worker`. Where it stands: read through `keys`.
 
+use super::super::super::isolation::CgroupUse;
 use super::super::{Section, Shape};
+use super::isolation::LIMITS;
 use super::{MAYBE_TEXT, TEXTS, key, section};
+
+const ACCOUNT: Shape = Shape::Optional(&Shape::Account);
 
 pub(super) static WORKER: Section = section(
     "key",
@@ -45,5 +49,60 @@ pub(super) static WORKER: Section = section(
             "Own. Resident memory above which a worker is replaced, after the task that it is running, as 512MiB; null: no limit.",
         ),
         key("allow_eval", Shape::Flag, "false", "Own. Whether text that begins with lambda is run."),
+        key(
+            "limits",
+            Shape::Section(&LIMITS),
+            "{}",
+            "Own. Limits of each worker process, by the names of ulimit.",
+        ),
+        key(
+            "no_new_privs",
+            Shape::Flag,
+            "true",
+            "Own. Nothing that a task starts gains rights by its file: sudo and other set-user-id programs do not work.",
+        ),
+        key(
+            "user",
+            ACCOUNT,
+            "null",
+            "Own. The user that workers run as, by name or number; the service has to be started as root.",
+        ),
+        key("group", ACCOUNT, "null", "Own. Their group; absent: the user's own."),
+        key(
+            "umask",
+            ACCOUNT,
+            "null",
+            "Own. Their umask, octal and in quotes, as \"027\"; absent: as inherited.",
+        ),
+        key(
+            "chdir",
+            MAYBE_TEXT,
+            "null",
+            "Own. Their working directory, an absolute path; absent: the service's.",
+        ),
+        key(
+            "cgroup",
+            Shape::Word(CgroupUse::WORDS),
+            r#""auto""#,
+            "Own. A control group for each worker (cgroup v2): where the machine allows it, never, or always.",
+        ),
+        key(
+            "memory_max",
+            Shape::Optional(&Shape::Bytes),
+            "null",
+            "Own. Memory of a worker and all that it starts, as 1GiB; needs the control group.",
+        ),
+        key(
+            "pids_max",
+            Shape::Optional(&Shape::Count { least: 4, most: 1 << 22 }),
+            "null",
+            "Own. Processes and threads of a worker and all that it starts; needs the control group.",
+        ),
+        key(
+            "cpu_max",
+            Shape::Optional(&Shape::Amount),
+            "null",
+            "Own. CPUs that a worker and all that it starts may use, as 0.5; needs the control group.",
+        ),
     ],
 );
