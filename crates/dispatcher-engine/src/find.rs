@@ -1,5 +1,6 @@
 //! Tasks by what they are, wherever they are: looked up and cancelled by control requests.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -24,6 +25,11 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// Whether it leaves nothing out.
+    pub fn is_everything(&self) -> bool {
+        self.task.is_none() && self.uuid.is_none() && self.args.is_none() && self.kwargs.is_none()
+    }
+
     /// Whether this task is meant.
     pub fn fits(&self, task: &Task) -> bool {
         self.task.as_deref().is_none_or(|name| name == task.message.task())
@@ -65,32 +71,52 @@ impl std::fmt::Display for Place {
 }
 
 impl Engine {
-    /// Every task that fits: running ones first, then blocked, queued and delayed ones.
+    /// Every task that fits, in the order of [`Engine::visit`].
     pub fn find(&self, filter: &Filter) -> Vec<Found> {
         let mut found = Vec::new();
+        let _ = self.visit(filter, &mut |place, task| {
+            found.push(Found { place, task: Arc::clone(task) });
+            ControlFlow::Continue(())
+        });
+        found
+    }
+
+    /// Shows each task that fits until it is enough: running ones first, then blocked, queued and delayed ones.
+    pub fn visit(
+        &self,
+        filter: &Filter,
+        see: &mut dyn FnMut(Place, &Arc<Task>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
         for worker in self.workers_by_use() {
-            let running = worker.running.iter().filter(|running| filter.fits(&running.task));
-            found.extend(
-                running.map(|running| Found {
-                    place: Place::Worker(worker.id),
-                    task: Arc::clone(&running.task),
-                }),
-            );
+            for running in worker.running.iter().filter(|running| filter.fits(&running.task)) {
+                see(Place::Worker(worker.id), &running.task)?;
+            }
         }
-        self.find_in_stage("blocked", filter, &mut found);
+        self.visit_stage("blocked", filter, see)?;
         let ready = self.pools.iter().flat_map(|pool| {
             let handed = pool.workers.values().flat_map(|worker| &worker.ahead).map(|handed| &handed.task);
             handed.chain(pool.queue.iter())
         });
-        collect("queued", ready, filter, &mut found);
-        self.find_in_stage("delayed", filter, &mut found);
-        found
+        visit("queued", ready, filter, see)?;
+        self.visit_stage("delayed", filter, see)
     }
 
-    fn find_in_stage(&self, label: &'static str, filter: &Filter, found: &mut Vec<Found>) {
+    fn visit_stage(
+        &self,
+        label: &'static str,
+        filter: &Filter,
+        see: &mut dyn FnMut(Place, &Arc<Task>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
         for stage in self.stages.iter().filter(|stage| stage.label() == label) {
-            collect(label, stage.waiting().into_iter(), filter, found);
+            visit(label, stage.waiting().into_iter(), filter, see)?;
         }
+        ControlFlow::Continue(())
+    }
+
+    /// How many tasks there are: running, ready or waiting.
+    pub fn task_count(&self) -> usize {
+        let held: usize = self.stages.iter().map(|stage| stage.len()).sum();
+        self.running_count() + self.queued_count() + held
     }
 
     /// Cancels every task that fits, and says which those were. Running ones are asked to give way, and the ladder
@@ -115,14 +141,14 @@ impl Engine {
     }
 }
 
-fn collect<'a>(
+fn visit<'a>(
     label: &'static str,
     tasks: impl Iterator<Item = &'a Arc<Task>>,
     filter: &Filter,
-    found: &mut Vec<Found>,
-) {
-    let fitting = tasks.enumerate().filter(|(_, task)| filter.fits(task));
-    found.extend(
-        fitting.map(|(number, task)| Found { place: Place::Waiting(label, number), task: Arc::clone(task) }),
-    );
+    see: &mut dyn FnMut(Place, &Arc<Task>) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    for (number, task) in tasks.enumerate().filter(|(_, task)| filter.fits(task)) {
+        see(Place::Waiting(label, number), task)?;
+    }
+    ControlFlow::Continue(())
 }

@@ -67,6 +67,8 @@ pub struct Config {
     pub terminate_grace: Duration,
     /// How long the first chunks of a message wait for the others; 30 min.
     pub chunk_message_timeout: Duration,
+    /// Control requests by one broker, or of one worker's tasks, that are answered each second; 50.
+    pub control_rate: u32,
     /// Where messages come from, in the order of the file.
     pub brokers: Vec<BrokerConfig>,
     /// Tasks that run again and again.

@@ -5,6 +5,7 @@
 
 mod aio_tasks;
 mod chunks;
+mod entries;
 mod filter;
 mod log_level;
 mod main_status;
@@ -20,12 +21,24 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dispatcher_engine::{Engine, WorkerId};
+use dispatcher_protocol::to_ascii_json;
 use serde_json::{Map, Value};
 
 use crate::driver::{BrokerLink, Driver};
+use crate::gate::Gate;
 use crate::tally::{LogTally, Tally};
 use crate::web::Web;
 use crate::worker::WorkerHandle;
+
+/// The longest reply, in bytes. Lists end long before; what is longer all the same is not sent.
+const MAX_REPLY: usize = 4 * 1024 * 1024;
+
+/// How much of an unknown command's name is repeated, in characters.
+const NAME_SHOWN: usize = 64;
+
+/// Commands that change nothing: without somebody who waits for the reply there is nothing to do.
+const QUESTIONS: &[&str] =
+    &["alive", "running", "workers", "aio_tasks", "main", "producers", "chunks", "status", "metrics"];
 
 /// What a command says.
 pub(crate) type Reply = Map<String, Value>;
@@ -49,6 +62,8 @@ pub(crate) struct Service {
     pub(crate) tally: Tally,
     /// What is missing in the log.
     pub(crate) log: Arc<LogTally>,
+    /// Which requests are answered.
+    pub(crate) gate: Gate,
     /// The metrics server, when there is one.
     pub(crate) web: Option<Web>,
 }
@@ -97,7 +112,31 @@ pub(crate) fn answer(driver: &mut Driver, command: &str, data: &Reply, now: Inst
     let mut context = Context::of(driver, now);
     match COMMANDS.iter().find(|(name, _)| *name == command) {
         Some((_, answer)) => answer(&mut context, data),
-        None => error(format!("No control method {command}")),
+        None => error(format!("No control method {}", shown(command))),
+    }
+}
+
+/// Whether a command does something, whoever hears of it.
+pub(crate) fn acts(command: &str) -> bool {
+    !QUESTIONS.contains(&command)
+}
+
+/// A reply as its text.
+pub(crate) fn write(reply: Reply, node_id: &str) -> String {
+    let text = to_ascii_json(&Value::Object(reply));
+    if text.len() <= MAX_REPLY {
+        return text;
+    }
+    let mut instead = error(format!("the reply would have {} bytes, the limit is {MAX_REPLY}", text.len()));
+    instead.insert("node_id".to_owned(), node_id.into());
+    to_ascii_json(&Value::Object(instead))
+}
+
+/// A text of somebody's choice, no longer than a name.
+fn shown(command: &str) -> String {
+    match command.char_indices().nth(NAME_SHOWN) {
+        Some((end, _)) => format!("{}... ({} bytes)", &command[..end], command.len()),
+        None => command.to_owned(),
     }
 }
 

@@ -20,8 +20,9 @@ use tracing::{info, warn};
 
 use self::effects::frame;
 use crate::control::{self, Service};
+use crate::gate::Asker;
 use crate::inbox::Inbox;
-use crate::reply::Reply;
+use crate::reply::Replies;
 use crate::web;
 use crate::worker::launch::Launcher;
 use crate::worker::{Outgoing, WorkerHandle};
@@ -42,7 +43,7 @@ pub(crate) enum End {
 /// A broker as the driver holds it.
 pub(crate) struct BrokerLink {
     pub(crate) broker: Arc<dyn Broker>,
-    pub(crate) replies: mpsc::Sender<Reply>,
+    pub(crate) replies: Replies,
     /// Deliveries taken in, for the `producers` command.
     pub(crate) produced: u64,
     /// Sessions that were made anew.
@@ -139,7 +140,10 @@ impl Driver {
             }
             Inbox::Control { worker, id, command, data } => {
                 self.engine.count_control();
-                let reply = control::answer(self, &command, &data, now);
+                let reply = match self.service.gate.admit(Asker::Worker(worker), now) {
+                    Ok(()) => control::answer(self, &command, &data, now),
+                    Err(refusal) => refusal.reply(),
+                };
                 self.order(worker, Outgoing::Reply(frame(|out| write_reply(out, id, &reply))));
             }
             Inbox::Signal(name) => self.stop(name, now),

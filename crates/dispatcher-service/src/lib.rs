@@ -23,6 +23,7 @@ mod inbox;
 mod listen;
 mod reply;
 mod rate;
+mod gate;
 mod worker;
 mod control;
 mod tally;

@@ -66,6 +66,10 @@ fn messages(context: &Context<'_>, page: &mut Exposition) {
     for (reason, count) in &counters.refused {
         family.sample(&[("reason", reason)], count);
     }
+    let (rate, replies) = context.service.gate.refused;
+    page.family("dispatcher_control_refused_total", Counter, "Control requests not answered, by reason.")
+        .sample(&[("reason", "rate")], rate)
+        .sample(&[("reason", "replies")], replies);
     let chunks = context.engine.pieces().stats();
     page.family("dispatcher_chunked_messages_total", Counter, "Messages in pieces, by what became of them.")
         .sample(&[("outcome", "completed")], chunks.completed)

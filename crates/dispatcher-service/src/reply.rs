@@ -4,6 +4,7 @@
 //! cannot be sent is dropped with one line in the log: its requester has long given up by then.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dispatcher_broker::{Broker, BrokerError, Publish};
@@ -13,7 +14,10 @@ use tracing::warn;
 
 /// How many replies may wait to be sent; more are dropped, each with a line in the log. More than there can be
 /// requests waiting, so that whoever asks many things at once over a socket is answered each of them.
-pub(crate) const REPLIES: usize = 2048;
+const REPLIES: usize = 2048;
+
+/// How many bytes of replies may wait to be sent before requests are refused: a few of the longest.
+const WAITING: usize = 8 * 1024 * 1024;
 
 /// How long one reply may take, connecting included. Requesters wait for seconds at most.
 const SEND_WAIT: Duration = Duration::from_secs(5);
@@ -26,8 +30,55 @@ pub(crate) struct Reply {
     pub(crate) text: Option<String>,
 }
 
-/// Sends replies until the driver is gone; those that wait then are sent first.
-pub(crate) async fn run(broker: Arc<dyn Broker>, mut replies: mpsc::Receiver<Reply>) {
+/// The driver's end.
+pub(crate) struct Replies {
+    // Owner of the other end: the replier. Bounded by REPLIES, and by WAITING.
+    queue: mpsc::Sender<Reply>,
+    /// The bytes of what waits, the one being sent included.
+    bytes: Arc<AtomicUsize>,
+}
+
+impl Replies {
+    /// Whether another request may be answered.
+    pub(crate) fn have_room(&self) -> bool {
+        self.queue.capacity() > 0 && self.bytes.load(Ordering::Relaxed) < WAITING
+    }
+
+    /// Whether so little waits that a refusal, too, may be said.
+    pub(crate) fn are_few(&self) -> bool {
+        self.waiting() < REPLIES / 16 && self.have_room()
+    }
+
+    /// Never waits; false when too many wait already.
+    pub(crate) fn send(&self, reply: Reply) -> bool {
+        let bytes = reply.text.as_ref().map_or(0, String::len);
+        let sent = self.queue.try_send(reply).is_ok();
+        if sent {
+            self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
+        sent
+    }
+
+    /// How many wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
+    /// Whether the replier is gone.
+    pub(crate) fn are_closed(&self) -> bool {
+        self.queue.is_closed()
+    }
+}
+
+/// The replier of a broker, and the driver's end of it. It sends replies until the driver is gone; those that wait then
+/// are sent first.
+pub(crate) fn replier(broker: Arc<dyn Broker>) -> (Replies, impl Future<Output = ()> + Send + 'static) {
+    let (queue, waiting) = mpsc::channel(REPLIES);
+    let bytes = Arc::new(AtomicUsize::new(0));
+    (Replies { queue, bytes: Arc::clone(&bytes) }, run(broker, waiting, bytes))
+}
+
+async fn run(broker: Arc<dyn Broker>, mut replies: mpsc::Receiver<Reply>, bytes: Arc<AtomicUsize>) {
     let mut publisher = broker.publisher();
     let limit = broker.max_payload();
     while let Some(Reply { channel, text }) = replies.recv().await {
@@ -35,10 +86,12 @@ pub(crate) async fn run(broker: Arc<dyn Broker>, mut replies: mpsc::Receiver<Rep
             publisher.end(&channel);
             continue;
         };
-        let payloads = if text.len() > limit { split(&text, limit, &message_id()) } else { vec![text] };
+        let length = text.len();
+        let payloads = if length > limit { split(&text, limit, &message_id()) } else { vec![text] };
         if let Err(why) = send(publisher.as_mut(), &channel, &payloads).await {
             warn!(target: "dispatcher.control", broker = broker.name(), "a control reply was not sent: {why}");
         }
+        bytes.fetch_sub(length, Ordering::Relaxed);
     }
 }
 

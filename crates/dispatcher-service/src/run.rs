@@ -15,6 +15,7 @@ use tracing::{info, warn};
 use crate::config::{self, Config, TaskPolicy};
 use crate::control::{Service, SetLogLevel};
 use crate::driver::{BrokerLink, Driver, End};
+use crate::gate::Gate;
 use crate::inbox::{INBOX, Inbox};
 use crate::tally::{LogTally, Tally};
 use crate::web::Web;
@@ -111,6 +112,7 @@ async fn serve(config: Config, options: RunOptions) -> Result<(), RunError> {
             on_start: config.on_start.len(),
             tally: Tally::default(),
             log: Arc::clone(&options.log),
+            gate: Gate::new(config.control_rate),
             web: config.metrics.map(|metrics| Web::open(metrics, &inbox, &mut helpers)),
         },
         brokers: links,
@@ -176,8 +178,8 @@ fn link(
             warn!(target: "dispatcher.broker", broker = broker.name(), "{warning}");
         }
         let listening = Arc::new(AtomicBool::new(false));
-        let (replies, waiting) = mpsc::channel(reply::REPLIES);
-        finishers.spawn(reply::run(Arc::clone(&broker), waiting));
+        let (replies, sending) = reply::replier(Arc::clone(&broker));
+        finishers.spawn(sending);
         helpers.spawn(listen::run(listen::Listener {
             id: index as u16,
             broker: Arc::clone(&broker),

@@ -73,6 +73,11 @@ impl Partial {
         self.parts.iter().map(|(index, part)| (*index, part.chars().count())).collect()
     }
 
+    /// How many pieces are here.
+    pub fn count(&self) -> usize {
+        self.parts.len()
+    }
+
     fn cost(&self, id: &str) -> usize {
         MESSAGE_COST + id.len() + self.length + self.parts.len() * PIECE_COST
     }

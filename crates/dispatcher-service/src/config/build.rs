@@ -37,6 +37,7 @@ pub(super) fn config(root: &Node, warnings: Vec<Complaint>) -> Config {
         shutdown_grace: service.seconds("shutdown_grace"),
         cancel_grace: service.seconds("cancel_grace"),
         terminate_grace: service.seconds("terminate_grace"),
+        control_rate: service.count("control_rate").unwrap_or(50),
         chunk_message_timeout: main.seconds("chunk_message_timeout_seconds"),
         brokers: brokers(root),
         schedules: tasks(root, "ScheduledProducer", "task_schedule").filter_map(schedule).collect(),

@@ -34,8 +34,7 @@ pub(super) fn aio_tasks(context: &mut Context<'_>, data: &Reply) -> Reply {
             false,
             &[format!("listens to {:?}", link.broker.channels()), heard],
         );
-        let waiting = link.replies.max_capacity() - link.replies.capacity();
-        let done = link.replies.is_closed();
+        let (waiting, done) = (link.replies.waiting(), link.replies.are_closed());
         entry(format!("{name}-replier"), done, &[format!("{waiting} replies wait to be sent")]);
     }
     for view in context.engine.workers(context.now) {

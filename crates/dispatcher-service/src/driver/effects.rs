@@ -4,12 +4,13 @@ use std::time::Instant;
 
 use dispatcher_broker::Settled;
 use dispatcher_engine::{Effect, Source, WorkerId};
-use dispatcher_protocol::{ControlRequest, RunHead, to_ascii_json, write_cancel, write_run, write_stop};
+use dispatcher_protocol::{ControlRequest, RunHead, write_cancel, write_run, write_stop};
 use tracing::warn;
 
 use super::{Driver, End};
 use crate::control;
 use crate::events;
+use crate::gate::{Asker, Refusal};
 use crate::reply::Reply;
 use crate::worker::{Outgoing, WorkerHandle};
 
@@ -42,6 +43,7 @@ impl Driver {
                 Effect::Kill { worker } => self.order(worker, Outgoing::Kill),
                 Effect::Forget { worker } => {
                     self.workers.remove(&worker);
+                    self.service.gate.forget(worker);
                 }
                 Effect::Settle { source, outcome } => self.settle(&source, outcome),
                 Effect::Demand { free } => {
@@ -69,17 +71,41 @@ impl Driver {
         }
     }
 
-    /// Answers a control request where it came from.
+    /// Answers a control request where it came from, or says there that it is refused.
     fn answer(&mut self, request: &ControlRequest, source: &Source) {
-        let mut reply = control::answer(self, &request.command, &request.data, Instant::now());
-        let Some(named) = &request.reply_to else { return };
-        reply.insert("node_id".to_owned(), self.service.node_id.clone().into());
-        let text = to_ascii_json(&reply.into());
-        let Some(link) = source.broker.and_then(|broker| self.brokers.get(usize::from(broker.0))) else {
+        let Some((broker, link)) =
+            source.broker.and_then(|broker| Some((broker, self.brokers.get(usize::from(broker.0))?)))
+        else {
             return;
         };
+        let now = Instant::now();
+        let is_asked = request.reply_to.is_some();
+        let admitted = match self.service.gate.admit(Asker::Broker(broker), now) {
+            Ok(()) if is_asked && !link.replies.have_room() => {
+                Err(self.service.gate.refuse(Refusal::Replies))
+            }
+            admitted => admitted,
+        };
+        let mut reply = match admitted {
+            Ok(()) if is_asked || control::acts(&request.command) => {
+                control::answer(self, &request.command, &request.data, now)
+            }
+            Ok(()) => return,
+            Err(refusal) => {
+                let broker = link.broker.name();
+                warn!(target: "dispatcher.control", broker, command = request.command, "{refusal}");
+                if !link.replies.are_few() {
+                    return;
+                }
+                refusal.reply()
+            }
+        };
+        let Some(named) = &request.reply_to else { return };
+        reply.insert("node_id".to_owned(), self.service.node_id.clone().into());
+        let text = control::write(reply, &self.service.node_id);
+        let Some(link) = self.brokers.get(usize::from(broker.0)) else { return };
         let channel = link.broker.reply_channel(&source.channel, named).to_owned();
-        if link.replies.try_send(Reply { channel, text: Some(text) }).is_err() {
+        if !link.replies.send(Reply { channel, text: Some(text) }) {
             warn!(target: "dispatcher.control", command = request.command, "too many replies wait to be sent; this one is dropped");
         }
     }
@@ -89,7 +115,7 @@ impl Driver {
         self.carry_out();
         if let Some(link) = self.brokers.get(usize::from(broker)) {
             // Without it, the broker ends the channel by its own clock.
-            let _ = link.replies.try_send(Reply { channel: channel.to_owned(), text: None });
+            let _ = link.replies.send(Reply { channel: channel.to_owned(), text: None });
         }
     }
 }

@@ -25,6 +25,9 @@ const READ: usize = 32 * 1024;
 /// How many orders are carried out between two looks at the socket.
 const ORDERS: usize = 16;
 
+/// With more bytes than this that a worker has not read, it gets no further reply: an honest task waits for each.
+const MOST_UNSENT: usize = 16 * 1024 * 1024;
+
 /// Lives as long as the worker: makes it, speaks for it, and reports its end exactly once.
 pub(crate) async fn tend(
     worker: WorkerId,
@@ -165,6 +168,9 @@ impl Tender {
                 Outgoing::Run { seq, frame } => {
                     self.seqs.push(seq);
                     self.unsent.extend_from_slice(&frame);
+                }
+                Outgoing::Reply(_) if self.unsent.len() > MOST_UNSENT => {
+                    debug!(target: "dispatcher.pool", worker = self.worker.0, "a reply that its worker does not read is dropped");
                 }
                 Outgoing::Stop(frame) | Outgoing::Reply(frame) => self.unsent.extend_from_slice(&frame),
                 Outgoing::Cancel(frame) => {

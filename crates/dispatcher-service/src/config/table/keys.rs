@@ -78,6 +78,12 @@ static SERVICE: Section = section(
             "Own. Seconds that a cancelled task has before its worker gets SIGTERM.",
         ),
         key("terminate_grace", SECONDS, "3", "Own. Seconds that a worker has after SIGTERM before SIGKILL."),
+        key(
+            "control_rate",
+            Shape::Count { least: 1, most: 1_000_000 },
+            "50",
+            "Own. Control requests that each broker may bring every second, on average over a minute; more are refused.",
+        ),
     ],
 );
 
