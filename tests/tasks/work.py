@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher.publish import task
+from dispatcher.worker.task import TaskWorker
 
 
 def write_down(event: str, **fields: Any) -> None:
@@ -54,6 +55,28 @@ def die(how: str) -> None:
     if how == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     os._exit(7)
+
+
+@task()
+def fail(*args: Any) -> None:
+    raise RuntimeError("it went wrong")
+
+
+@task()
+def hoard(megabytes: int) -> None:
+    HOARD.append(b"x" * (megabytes << 20))
+    write_down("hoarded")
+
+
+HOARD: list[bytes] = []
+
+
+class Stillborn(TaskWorker):
+    """A worker that cannot start."""
+
+    def on_start(self) -> None:
+        write_down("stillborn")
+        raise RuntimeError("this worker cannot start")
 
 
 @task()

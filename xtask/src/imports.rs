@@ -82,6 +82,7 @@ const MODULES: &[ModuleRow] = &[
             "intake",
             "later",
             "pool",
+            "load",
             "schedule",
             "shutdown",
             "stage",
@@ -99,6 +100,8 @@ const MODULES: &[ModuleRow] = &[
     engine("schedule", &["config"], "step 1b makes messages, not tasks"),
     engine("stage", &["event", "task"], "a stage knows neither queue nor workers"),
     engine("queue", &["task"], "a queue is a queue"),
+    engine("load", &["config", "task"], "it counts what is here, and drops nothing"),
+    engine("ended", &["figures", "task"], "it remembers, and knows no step"),
     engine(
         "pool",
         &["config", "effect", "event", "input", "queue", "task", "timers"],
@@ -107,7 +110,7 @@ const MODULES: &[ModuleRow] = &[
     engine("timers", &[], "a set of times is a set of times"),
     engine(
         "completion",
-        &["effect", "engine", "event", "figures", "input", "pool", "shutdown", "task"],
+        &["effect", "ended", "engine", "event", "figures", "input", "pool", "shutdown", "task"],
         "a part of Engine: step 5",
     ),
     engine("figures", &[], "it counts durations and names"),

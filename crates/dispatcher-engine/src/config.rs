@@ -31,6 +31,8 @@ pub struct Config {
     pub schedules: Vec<Schedule>,
     /// Tasks that run once at the start.
     pub on_start: Vec<TaskMessage>,
+    /// How many tasks may be here, and how much memory they may take.
+    pub quota: Quota,
     /// Whether a broker wants to know how many tasks could begin.
     pub announce_demand: bool,
     /// Whether an event is wanted for every ordinary step of a task; see [`crate::Engine::set_verbose`].
@@ -52,11 +54,16 @@ impl Default for Config {
             chunk_patience: Duration::from_secs(30 * 60),
             schedules: Vec::new(),
             on_start: Vec::new(),
+            quota: Quota::default(),
             announce_demand: false,
             verbose: false,
         }
     }
 }
+
+/// The most workers that a pool may be given: far beyond what one machine runs, but it keeps a slip of the finger from
+/// starting a million processes.
+pub const MOST_WORKERS: u32 = 10_000;
 
 /// One pool of workers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +84,12 @@ pub struct PoolConfig {
     pub scaledown_reserve: usize,
     /// The age at which a worker is replaced, after the task that it is running; none is never.
     pub max_lifetime: Option<Duration>,
+    /// Tasks after which a worker is replaced; none is no limit.
+    pub max_tasks: Option<u64>,
+    /// Resident bytes above which a worker is replaced, after the task that it is running; none is no limit.
+    pub max_resident: Option<u64>,
+    /// Failed starts one after the other, with no worker left, after which the engine gives up; none is never.
+    pub max_start_failures: Option<u32>,
     /// How long an ended worker is shown.
     pub record_kept: Duration,
 }
@@ -93,8 +106,31 @@ impl Default for PoolConfig {
             scaledown_interval: Duration::from_secs(15),
             scaledown_reserve: 0,
             max_lifetime: None,
+            max_tasks: None,
+            max_resident: None,
+            max_start_failures: None,
             record_kept: Duration::ZERO,
         }
+    }
+}
+
+/// How many tasks may be here. What would be more is dropped, counted and said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// Tasks of all kinds, running ones included.
+    pub tasks: usize,
+    /// Bytes of their messages, each with the [`TASK_OVERHEAD`](crate::TASK_OVERHEAD) of a task.
+    pub bytes: usize,
+    /// Tasks that wait for their time.
+    pub delayed: usize,
+    /// Tasks that wait for their twin.
+    pub blocked: usize,
+}
+
+impl Default for Quota {
+    /// A million tasks or 256 MiB; of those 100,000 delayed and 10,000 blocked.
+    fn default() -> Self {
+        Self { tasks: 1_000_000, bytes: 256 << 20, delayed: 100_000, blocked: 10_000 }
     }
 }
 

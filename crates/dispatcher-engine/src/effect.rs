@@ -81,6 +81,11 @@ pub enum Effect {
     },
     /// After a stop: nothing is left.
     Finished,
+    /// Workers cannot be started; the service must not go on as if they could.
+    GiveUp {
+        /// Why, for people.
+        why: String,
+    },
 }
 
 /// How a delivery ended.

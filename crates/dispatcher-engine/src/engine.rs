@@ -18,6 +18,7 @@ use crate::event::{DropReason, Event};
 use crate::input::Input;
 use crate::intake::{Intake, Taken};
 use crate::later::Later;
+use crate::load::Load;
 use crate::pool::Pool;
 use crate::pool::turn::{Graces, Turn};
 use crate::schedule::Schedules;
@@ -32,6 +33,7 @@ pub struct Engine {
     pub(crate) intake: Intake,
     pub(crate) schedules: Schedules,
     later: Later,
+    pub(crate) load: Load,
     pub(crate) stages: Vec<Box<dyn Stage>>,
     pub(crate) pools: Vec<Pool>,
     pub(crate) counters: Counters,
@@ -39,6 +41,10 @@ pub struct Engine {
     pub(crate) turn: Turn,
     pub(crate) next_worker: u32,
     shutdown_grace: Duration,
+    /// When running tasks have had their time, once the stop has begun.
+    stop_by: Option<Instant>,
+    /// It was said that nothing is left.
+    drained: bool,
     /// The demand that was announced last; none when nobody wants to know.
     demand: Option<usize>,
 }
@@ -60,13 +66,16 @@ impl Engine {
             intake: Intake::new(&mut config, pools.len()),
             schedules: Schedules::new(std::mem::take(&mut config.schedules), now),
             later: Later::default(),
-            stages: stage::path(),
+            load: Load::new(config.quota),
+            stages: stage::path(config.quota.delayed, config.quota.blocked),
             pools: (0..).map(PoolId).zip(pools).map(|(id, pool)| Pool::new(id, pool)).collect(),
             counters: Counters::default(),
-            phase: Phase::Running,
+            phase: Phase::Serving { takes: true, begins: true },
             turn: Turn::new(now, graces, config.verbose),
             next_worker: 0,
             shutdown_grace: config.shutdown_grace,
+            stop_by: None,
+            drained: false,
             demand: config.announce_demand.then_some(usize::MAX),
         };
         for (number, message) in on_start.into_iter().enumerate() {
@@ -89,7 +98,12 @@ impl Engine {
             Input::TakenBack { worker, seqs } => self.taken_back(worker, &seqs),
             Input::WorkerLeaving { worker, unbegun } => self.worker_leaving(worker, &unbegun),
             Input::WorkerExited { worker, exit } => self.worker_exited(worker, &exit),
+            Input::WorkerMemory { worker, resident } => self.worker_memory(worker, resident),
             Input::Quiet => self.quiet(),
+            Input::Pause => self.pause(),
+            Input::Resume => self.resume(),
+            Input::Scale { pool, min, max } => self.scale(pool, min, max),
+            Input::Recycle { worker } => self.recycle(worker),
             Input::Stop => self.stop(),
             Input::Hurry => self.hurry(),
         }
@@ -158,10 +172,15 @@ impl Engine {
         if task.message.unknown_on_duplicate() {
             self.turn.tell(Event::UnknownDuplicateRule(Arc::clone(&task)));
         }
-        if self.phase.is_running() {
-            self.enter(0, task);
-        } else {
+        self.load.add(&task);
+        if self.phase.is_stopping() {
             self.drop_task(&task, 0, DropReason::Shutdown);
+        } else if !self.phase.takes() {
+            self.drop_task(&task, 0, DropReason::Quiet);
+        } else if let Some(bound) = self.load.exceeded_by(&task).filter(|_| !trusted) {
+            self.drop_task(&task, 0, DropReason::Full(bound));
+        } else {
+            self.enter(0, task);
         }
     }
 
@@ -191,7 +210,10 @@ impl Engine {
             self.due(due);
         }
         while let Some((message, uuid)) = self.schedules.pop_due(now) {
-            self.submit(own_source(), message, true, Some(uuid));
+            // A service that is quiet lets its schedules pass; they are in nobody's queue.
+            if self.phase.takes() {
+                self.submit(own_source(), message, true, Some(uuid));
+            }
         }
         while let Some((request, source)) = self.later.pop_due(now) {
             self.turn.ask(Effect::Control { request: Box::new(request), source });
@@ -204,12 +226,19 @@ impl Engine {
                 self.enter(at + 1, task);
             }
         }
-        if self.phase.is_running() {
+        if self.phase.is_serving() {
+            let begins = self.phase.begins();
             for pool in &mut self.pools {
-                pool.grow(&mut self.next_worker, &mut self.turn);
-                pool.assign(&mut self.turn);
+                pool.grow(begins, &mut self.next_worker, &mut self.turn);
+                if pool.renew(&mut self.turn) {
+                    pool.grow(begins, &mut self.next_worker, &mut self.turn);
+                }
+                if begins {
+                    pool.assign(&mut self.turn);
+                }
                 pool.watch_size(&mut self.turn);
             }
+            self.note_drained();
         }
         self.announce_demand();
     }
@@ -217,7 +246,8 @@ impl Engine {
     fn announce_demand(&mut self) {
         let Some(last) = self.demand else { return };
         let free = |pool: &Pool| pool.counts.free_slots.saturating_sub(pool.queue.len());
-        let free = if self.phase.is_running() { self.pools.iter().map(free).sum() } else { 0 };
+        let free =
+            if self.phase.takes() && self.phase.begins() { self.pools.iter().map(free).sum() } else { 0 };
         if free != last {
             self.demand = Some(free);
             self.turn.ask(Effect::Demand { free });
@@ -235,6 +265,7 @@ impl Engine {
         for stage in &mut self.stages[..passed] {
             stage.settle(task);
         }
+        self.load.remove(task);
         self.settle(&task.source, outcome);
     }
 

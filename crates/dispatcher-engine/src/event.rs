@@ -79,6 +79,8 @@ pub enum Event {
         exit: Exit,
         /// Who had cancelled it, if anyone.
         cancelled: Option<CancelReason>,
+        /// The task of the same worker for which it was ended, if that was another one.
+        neighbour: Option<Arc<Task>>,
     },
     /// A step of the ladder that ends a running task, or a worker that does not leave.
     Ladder {
@@ -145,14 +147,25 @@ pub enum Event {
         why: String,
         /// How long.
         retry_in: Duration,
+        /// Failed starts one after the other.
+        failures: u32,
     },
     /// The stop has begun.
     Stopping {
         /// Tasks that are running.
         running: usize,
-        /// Tasks that will not run any more.
-        abandoned: usize,
+        /// Tasks that will not run any more, by name; the most frequent first.
+        abandoned: Vec<(Box<str>, usize)>,
     },
+    /// The stop goes on: running tasks still have time. Said again and again.
+    Draining {
+        /// Tasks that are running, by name.
+        running: Vec<(Box<str>, usize)>,
+        /// How long they may run on.
+        left: Duration,
+    },
+    /// No task is taken any more and none is left.
+    Drained,
 }
 
 /// What a worker was told to leave for, the stop of the service apart.
@@ -162,6 +175,32 @@ pub enum StopReason {
     Demand,
     /// It has reached its greatest age.
     Age,
+    /// It has run as many tasks as it may.
+    Tasks,
+    /// It holds more memory than it may.
+    Memory,
+    /// A control request wants it replaced.
+    Recycle,
+    /// A control request wants fewer.
+    Scale,
+}
+
+impl StopReason {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Demand, Self::Age, Self::Tasks, Self::Memory, Self::Recycle, Self::Scale];
+
+    /// A short name for counters that never changes.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Demand => "demand",
+            Self::Age => "age",
+            Self::Tasks => "tasks",
+            Self::Memory => "memory",
+            Self::Recycle => "recycle",
+            Self::Scale => "scale",
+        }
+    }
 }
 
 /// What a worker was asked for.
@@ -182,6 +221,10 @@ pub enum DropReason {
     Cancelled,
     /// The service stops.
     Shutdown,
+    /// The service takes no more tasks, by [`Input::Quiet`](crate::Input::Quiet).
+    Quiet,
+    /// Too many tasks are here already; a stable label for counters says which bound was met.
+    Full(&'static str),
 }
 
 /// Why a running task was asked to give way, or a worker to go.

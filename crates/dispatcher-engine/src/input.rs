@@ -2,7 +2,7 @@
 
 use dispatcher_protocol::{Done, TaskMessage};
 
-use crate::task::{Source, WorkerId};
+use crate::task::{PoolId, Source, WorkerId};
 
 /// One thing that happened.
 #[derive(Debug)]
@@ -75,8 +75,33 @@ pub enum Input {
     },
     /// The wakeup has come.
     Tick,
-    /// Take no more tasks and begin none: running ones go on, those that are here wait.
+    /// The memory that a worker holds, as far as somebody has looked.
+    WorkerMemory {
+        /// Which.
+        worker: WorkerId,
+        /// Resident bytes.
+        resident: u64,
+    },
+    /// Take no more tasks; those that are here begin and end as ever.
     Quiet,
+    /// Begin no more tasks; new ones are taken, and wait.
+    Pause,
+    /// Take and begin tasks again, after [`Input::Quiet`] or [`Input::Pause`].
+    Resume,
+    /// Other numbers of workers for a pool; one that is none stays as it is.
+    Scale {
+        /// Which.
+        pool: PoolId,
+        /// Workers that are always there.
+        min: Option<usize>,
+        /// Workers at most; never below the minimum nor below one.
+        max: Option<usize>,
+    },
+    /// Replace this worker after its task, or all that there are now, one after the other.
+    Recycle {
+        /// Which; none is all.
+        worker: Option<WorkerId>,
+    },
     /// Abandon what waits, give running tasks the shutdown grace, then end everything.
     Stop,
     /// As [`Input::Stop`], and the grace is over.
@@ -101,6 +126,24 @@ pub enum Exit {
     Protocol(String),
     /// Nobody could tell: the fork server that would have known had died.
     Unknown,
+}
+
+impl Exit {
+    /// Every label.
+    pub const LABELS: [&str; 6] =
+        ["exited", "signal", "out_of_memory", "start_failed", "protocol", "unknown"];
+
+    /// A short name for counters that never changes.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Code(_) => "exited",
+            Self::Signal(_) => "signal",
+            Self::StartFailed(_) => "start_failed",
+            Self::Protocol(_) => "protocol",
+            Self::OutOfMemory { .. } => "out_of_memory",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 impl std::fmt::Display for Exit {

@@ -8,11 +8,12 @@ pub(crate) mod record;
 pub(crate) mod turn;
 pub(crate) mod worker;
 mod ahead;
+mod renew;
 mod scale;
 mod shrink;
 mod usage;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use dispatcher_protocol::Done;
@@ -45,6 +46,10 @@ pub(crate) struct Pool {
     pub(crate) records: Records,
     /// When to look whether fewer workers are enough.
     look: Option<deadline::Key>,
+    /// Workers that are still to be replaced, in this order.
+    renewing: VecDeque<WorkerId>,
+    /// Workers let go because they had reached a limit or somebody wanted them replaced.
+    pub(crate) retired: u64,
 }
 
 /// Sums over a pool's workers, kept so that no message costs a walk over all of them.
@@ -89,6 +94,8 @@ impl Pool {
             starts: Starts::default(),
             records: Records::default(),
             look: None,
+            renewing: VecDeque::new(),
+            retired: 0,
         }
     }
 
@@ -161,6 +168,7 @@ impl Pool {
         let limit = ahead.min(self.config.max_ahead);
         if self.with(id, |worker| worker.ready(slots, limit, turn.now)) == Some(true) {
             self.limit_lifetime(id, turn);
+            self.watch_proof(turn);
             self.starts.over();
             turn.tell(Event::WorkerReady { worker: id, pool: self.id });
         }
@@ -188,7 +196,7 @@ impl Pool {
             Some(ended)
         })??;
         self.usage.released(demand, turn.now);
-        self.starts.worked();
+        self.spent(id, turn);
         Some(ended)
     }
 
@@ -198,7 +206,7 @@ impl Pool {
         self.replace(id, worker.standing, Standing::default());
         worker.forget_deadlines(turn);
         let expected = match worker.life {
-            Life::Initialized | Life::Starting | Life::Ready { .. } => false,
+            Life::Initialized | Life::Starting | Life::Ready => false,
             Life::Leaving { told: false, .. } => *exit == Exit::Code(0),
             Life::Leaving { told: true, .. } | Life::Terminated { .. } | Life::Killed { .. } => true,
         };

@@ -1,14 +1,18 @@
-//! How far the engine is on its way to the end: quiet, stop, hurry, over. Each move is one method with a full match.
+//! What the engine does with tasks at present: takes them, begins them, or comes to its end. Each move is one method with
+//! a full match.
 //!
 //! Knows what is allowed in each phase; does nothing itself (`engine/ending.rs` does).
 
 /// A phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Tasks come and go.
-    Running,
-    /// No task comes or begins any more; running ones run, others wait.
-    Quiet,
+    /// Workers are there. Two switches, each of which control can turn.
+    Serving {
+        /// New tasks are taken.
+        takes: bool,
+        /// Ready tasks begin.
+        begins: bool,
+    },
     /// What waits is abandoned, idle workers leave.
     Stopping {
         /// Running tasks have had their time.
@@ -19,9 +23,19 @@ pub(crate) enum Phase {
 }
 
 impl Phase {
-    /// New tasks are taken, and ready ones begin.
-    pub(crate) fn is_running(self) -> bool {
-        self == Self::Running
+    /// New tasks are taken.
+    pub(crate) fn takes(self) -> bool {
+        matches!(self, Self::Serving { takes: true, .. })
+    }
+
+    /// Ready tasks begin.
+    pub(crate) fn begins(self) -> bool {
+        matches!(self, Self::Serving { begins: true, .. })
+    }
+
+    /// The stop has not begun.
+    pub(crate) fn is_serving(self) -> bool {
+        matches!(self, Self::Serving { .. })
     }
 
     /// The stop has begun.
@@ -29,21 +43,40 @@ impl Phase {
         matches!(self, Self::Stopping { .. } | Self::Over)
     }
 
-    /// True when that is news.
+    /// Takes no more tasks. True when that is news.
     pub(crate) fn quiet(&mut self) -> bool {
         match self {
-            Self::Running => {
-                *self = Self::Quiet;
+            Self::Serving { takes: takes @ true, .. } => {
+                *takes = false;
                 true
             }
-            Self::Quiet | Self::Stopping { .. } | Self::Over => false,
+            Self::Serving { takes: false, .. } | Self::Stopping { .. } | Self::Over => false,
+        }
+    }
+
+    /// Begins no more tasks. True when that is news.
+    pub(crate) fn pause(&mut self) -> bool {
+        match self {
+            Self::Serving { begins: begins @ true, .. } => {
+                *begins = false;
+                true
+            }
+            Self::Serving { begins: false, .. } | Self::Stopping { .. } | Self::Over => false,
+        }
+    }
+
+    /// Takes and begins tasks again; a stop cannot be taken back.
+    pub(crate) fn resume(&mut self) {
+        match self {
+            Self::Serving { takes, begins } => (*takes, *begins) = (true, true),
+            Self::Stopping { .. } | Self::Over => {}
         }
     }
 
     /// True when that is news.
     pub(crate) fn stop(&mut self) -> bool {
         match self {
-            Self::Running | Self::Quiet => {
+            Self::Serving { .. } => {
                 *self = Self::Stopping { hurried: false };
                 true
             }
@@ -58,7 +91,7 @@ impl Phase {
                 *hurried = true;
                 true
             }
-            Self::Running | Self::Quiet | Self::Stopping { hurried: true } | Self::Over => false,
+            Self::Serving { .. } | Self::Stopping { hurried: true } | Self::Over => false,
         }
     }
 
@@ -69,7 +102,7 @@ impl Phase {
                 *self = Self::Over;
                 true
             }
-            Self::Running | Self::Quiet | Self::Over => false,
+            Self::Serving { .. } | Self::Over => false,
         }
     }
 }

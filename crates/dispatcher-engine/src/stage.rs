@@ -42,7 +42,7 @@ pub(crate) trait Stage: std::fmt::Debug + Send {
     fn len(&self) -> usize;
 }
 
-/// The stages in the order in which a task meets them.
-pub(crate) fn path() -> Vec<Box<dyn Stage>> {
-    vec![Box::new(delay::Delay::default()), Box::new(admission::Admission::default())]
+/// The stages in the order in which a task meets them, and how many may wait in each.
+pub(crate) fn path(most_delayed: usize, most_blocked: usize) -> Vec<Box<dyn Stage>> {
+    vec![Box::new(delay::Delay::new(most_delayed)), Box::new(admission::Admission::new(most_blocked))]
 }

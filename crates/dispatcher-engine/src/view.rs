@@ -142,6 +142,31 @@ impl Engine {
         released.into_iter().map(|(level, at)| (level, now.saturating_duration_since(at))).collect()
     }
 
+    /// Whether new tasks are taken, and whether ready ones begin.
+    pub fn switches(&self) -> (bool, bool) {
+        (self.phase.takes(), self.phase.begins())
+    }
+
+    /// How many tasks are here, running ones included, and the bytes that count for them.
+    pub fn held(&self) -> (usize, usize) {
+        self.load.held()
+    }
+
+    /// How many workers could not be started, one after the other, without one that has lived since.
+    pub fn start_failures(&self) -> u32 {
+        self.pools.iter().map(Pool::start_failures).max().unwrap_or_default()
+    }
+
+    /// Workers let go because they had reached a limit or somebody wanted them replaced.
+    pub fn retired_count(&self) -> u64 {
+        self.pools.iter().map(|pool| pool.retired).sum()
+    }
+
+    /// How many workers are still to be replaced after [`Input::Recycle`](crate::Input::Recycle).
+    pub fn renewing_count(&self) -> usize {
+        self.pools.iter().map(Pool::renewing).sum()
+    }
+
     /// Whether the stop has begun.
     pub fn is_stopping(&self) -> bool {
         self.phase.is_stopping()

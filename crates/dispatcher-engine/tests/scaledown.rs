@@ -120,7 +120,7 @@ fn an_old_idle_worker_is_replaced_in_the_same_turn() {
     assert!(told_to_leave(&script).is_empty());
     script.after(seconds(1));
     assert_eq!(told_to_leave(&script), [0]);
-    assert_eq!(script.engine.counters().retired, 1);
+    assert_eq!(script.engine.retired_count(), 1);
     script.exits(0, Exit::Code(0));
     assert_eq!(script.alive, [WorkerId(1)]);
 }

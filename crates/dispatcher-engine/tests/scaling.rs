@@ -51,7 +51,7 @@ fn the_waits_after_failed_starts_end_at_half_a_minute() {
 }
 
 #[test]
-fn workers_that_fail_together_count_once() {
+fn workers_that_fail_together_count_once_and_one_is_tried_before_the_others() {
     let mut script = Script::cold(workers(4, 4));
     for worker in 0..4 {
         script.exits(worker, Exit::Code(1));
@@ -59,7 +59,77 @@ fn workers_that_fail_together_count_once() {
     script.after_ms(99);
     assert!(script.alive.is_empty());
     script.after_ms(1);
+    assert_eq!(script.alive, [WorkerId(4)]);
+    script.ready(4, 0);
+    script.after_ms(999);
+    assert_eq!(script.alive, [WorkerId(4)], "one that dies at once would be no proof");
+    script.after_ms(1);
     assert_eq!(script.alive.len(), 4);
+}
+
+#[test]
+fn a_task_that_ends_in_the_worker_that_was_tried_is_proof_enough() {
+    let mut script = Script::cold(workers(4, 4));
+    script.exits(0, Exit::Code(1));
+    for worker in 1..4 {
+        script.exits(worker, Exit::Code(1));
+    }
+    script.after_ms(100);
+    script.ready(4, 0);
+    script.submit("a", "");
+    script.done(4);
+    assert_eq!(script.alive.len(), 4);
+    assert_eq!(script.engine.start_failures(), 0);
+}
+
+#[test]
+fn a_worker_whose_end_is_seen_before_its_exit_has_failed_to_start_all_the_same() {
+    let mut script = Script::cold(workers(1, 1));
+    script.leaves(0);
+    script.exits(0, Exit::Code(1));
+    assert!(script.alive.is_empty(), "the next one waits");
+    script.after_ms(100);
+    script.ready(1, 0);
+    script.leaves(1);
+    script.exits(1, Exit::Code(0));
+    assert!(script.alive.is_empty() && script.engine.start_failures() == 2);
+}
+
+#[test]
+fn older_workers_that_go_on_do_not_shorten_the_waits_of_failed_starts() {
+    let mut script = Script::new(workers(1, 2));
+    script.submit("long", "");
+    script.submit("waits", "");
+    script.after_ms(1);
+    let mut waits = Vec::new();
+    for worker in 1..5 {
+        let before = script.now;
+        script.exits(worker, Exit::StartFailed("no more processes".to_owned()));
+        script.done(0);
+        script.submit("next", "");
+        while script.alive.len() < 2 {
+            script.after_ms(10);
+        }
+        waits.push((script.now - before).as_millis());
+    }
+    assert_eq!(waits, [100, 200, 400, 800]);
+}
+
+#[test]
+fn after_so_many_failed_starts_the_engine_gives_up_if_it_is_told_to_and_no_worker_is_left() {
+    let mut config = workers(2, 2);
+    config.pools[0].max_start_failures = Some(3);
+    let mut script = Script::cold(config);
+    let gave_up = |script: &Script| script.asked_for(|effect| matches!(effect, Effect::GiveUp { .. }));
+    script.exits(0, Exit::StartFailed("no".to_owned()));
+    script.exits(1, Exit::StartFailed("no".to_owned()));
+    for worker in 2..4 {
+        assert!(!gave_up(&script));
+        script.after(Duration::from_secs(1));
+        script.exits(worker, Exit::Code(3));
+    }
+    assert!(gave_up(&script));
+    assert_eq!(script.engine.start_failures(), 3);
 }
 
 #[test]
@@ -130,6 +200,7 @@ fn tasks_handed_out_early_count_as_waiting() {
 #[test]
 fn a_worker_on_its_way_out_keeps_its_place_until_it_is_gone() {
     let mut script = Script::new(workers(1, 1));
+    script.after(Duration::from_secs(1));
     script.leaves(0);
     assert_eq!(script.alive, [WorkerId(0)]);
     assert_eq!(script.engine.pool_view().workers, 0);

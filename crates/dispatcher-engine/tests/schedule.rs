@@ -4,7 +4,7 @@ mod script;
 
 use std::time::{Duration, Instant};
 
-use dispatcher_engine::{Config, Effect, Every, Input, Look, Schedule, TaskPolicy, Timetable};
+use dispatcher_engine::{Config, Effect, Every, Exit, Input, Look, Schedule, TaskPolicy, Timetable};
 use dispatcher_protocol::{Decoded, TaskMessage, decode};
 use script::{Script, workers};
 
@@ -115,6 +115,21 @@ fn a_schedule_of_nothing_does_not_hold_up_the_engine() {
 fn schedules_end_with_the_service() {
     let schedule = every(Duration::from_secs(1));
     let mut script = Script::new(Config { schedules: vec![schedule], ..workers(1, 1) });
+    script.handle(Input::Stop);
+    script.exits(0, Exit::Code(0));
+    script.forget();
+    script.after(Duration::from_secs(60));
+    assert!(script.asked.is_empty() && script.engine.next_wakeup().is_none());
+}
+
+#[test]
+fn a_quiet_service_lets_its_schedules_pass_and_takes_them_up_again() {
+    let schedule = every(Duration::from_secs(1));
+    let mut script = Script::new(Config { schedules: vec![schedule], ..workers(1, 1) });
     script.handle(Input::Quiet);
-    assert_eq!(script.engine.next_wakeup(), None);
+    script.after(Duration::from_secs(10));
+    assert!(!script.asked_for(|effect| matches!(effect, Effect::Run { .. })));
+    script.handle(Input::Resume);
+    script.after_ms(1000);
+    assert_eq!(script.count(|effect| matches!(effect, Effect::Run { .. })), 1);
 }

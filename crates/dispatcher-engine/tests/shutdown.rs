@@ -192,33 +192,40 @@ fn a_hurry_without_a_stop_is_both() {
 }
 
 #[test]
-fn after_quiet_nothing_begins_and_running_tasks_run_on() {
-    let mut script = Script::cold(workers(1, 1));
-    script.ready(0, 8);
-    script.submit("warm", "");
-    script.done(0);
-    for uuid in ["busy", "ahead"] {
-        script.submit(uuid, "");
-    }
-    script.handle(Input::Quiet);
-    script.take_back(0);
-    let late = script.submit("late", "");
-    script.forget();
-    script.done(0);
-    script.after(Duration::from_secs(60));
-    assert!(script.asked.iter().all(|effect| matches!(effect, Effect::Settle { .. })));
-    assert_eq!(script.engine.queued_count(), 1);
-    assert!(script.settled.contains(&(late, Settled::Released)));
+fn the_beginning_of_the_stop_says_how_much_is_running_and_names_what_is_abandoned() {
+    let mut script = Script::new(workers(1, 1));
+    script.submit("a", "");
+    script.publish(r#"{"task": "mod.other"}"#);
+    script.publish(r#"{"task": "lambda: secret"}"#);
+    script.submit("b", "");
+    script.submit("c", "");
     script.handle(Input::Stop);
-    assert_eq!(script.engine.counters().abandoned, 2);
+    let stopping = script.events.iter().find_map(|event| match event {
+        Event::Stopping { running, abandoned } => Some((*running, abandoned.clone())),
+        _ => None,
+    });
+    let abandoned = [("mod.fn", 2), ("lambda", 1), ("mod.other", 1)];
+    let abandoned = abandoned.map(|(name, count)| (name.into(), count)).to_vec();
+    assert_eq!(stopping, Some((1, abandoned)));
 }
 
 #[test]
-fn the_beginning_of_the_stop_says_how_much_is_running_and_how_much_is_abandoned() {
+fn the_stop_says_again_and_again_what_still_runs_and_how_long_it_may() {
     let mut script = Script::new(workers(1, 1));
-    for uuid in ["a", "b", "c"] {
-        script.submit(uuid, "");
-    }
+    script.submit("a", "");
     script.handle(Input::Stop);
-    assert!(script.said(|event| matches!(event, Event::Stopping { running: 1, abandoned: 2 })));
+    script.after(Duration::from_secs(12));
+    let news: Vec<_> = script
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Draining { running, left } => Some((running[0].clone(), left.as_secs())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(news, [(("mod.fn".into(), 1), 25), (("mod.fn".into(), 1), 20)]);
+    script.done(0);
+    script.forget();
+    script.after(Duration::from_secs(2));
+    assert!(!script.said(|event| matches!(event, Event::Draining { .. })));
 }

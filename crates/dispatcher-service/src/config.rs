@@ -69,6 +69,10 @@ pub struct Config {
     pub chunk_message_timeout: Duration,
     /// Control requests by one broker, or of one worker's tasks, that are answered each second; 50.
     pub control_rate: u32,
+    /// Tasks that may be here, running ones included; 1,000,000.
+    pub queue_limit: usize,
+    /// Bytes that they may take; 256 MiB.
+    pub queue_bytes: usize,
     /// Where messages come from, in the order of the file.
     pub brokers: Vec<BrokerConfig>,
     /// Tasks that run again and again.

@@ -5,15 +5,19 @@
 
 mod aio_tasks;
 mod chunks;
+mod ended;
 mod entries;
 mod filter;
 mod log_level;
 mod main_status;
 mod metrics;
 mod producers;
+mod recycle;
 mod run;
 mod running;
+mod scale;
 mod status;
+mod switches;
 mod workers;
 
 use std::collections::HashMap;
@@ -104,6 +108,12 @@ const COMMANDS: &[(&str, Command)] = &[
     ("status", status::status),
     ("metrics", metrics::metrics),
     ("run", run::run),
+    ("ended", ended::ended),
+    ("pause", switches::pause),
+    ("quiet", switches::quiet),
+    ("resume", switches::resume),
+    ("recycle", recycle::recycle),
+    ("scale", scale::scale),
     ("set_log_level", log_level::set_log_level),
 ];
 
@@ -151,4 +161,12 @@ fn object(reply: Value) -> Reply {
 /// A reply that says what is wrong.
 fn error(what: impl Into<String>) -> Reply {
     Reply::from_iter([("error".to_owned(), Value::String(what.into()))])
+}
+
+/// A whole number, or the text of one, as a command line sends it.
+fn number(value: &Value) -> Option<u32> {
+    match value {
+        Value::String(text) => text.trim().parse().ok(),
+        value => value.as_u64().and_then(|number| number.try_into().ok()),
+    }
 }

@@ -1,8 +1,13 @@
 //! The engine's events as log lines. Task names, uuids, sizes and reasons; never `args` or `kwargs`.
 
+use std::fmt::Write;
+
 use dispatcher_engine::{CancelReason, DropReason, Event, Rung, StopReason};
 use dispatcher_protocol::Outcome;
 use tracing::{debug, error, info, warn};
+
+/// How many names one line lists.
+const LISTED: usize = 20;
 
 /// One event, one line.
 pub(crate) fn record(event: Event) {
@@ -22,7 +27,19 @@ pub(crate) fn record(event: Event) {
             debug!(target: "dispatcher.pool", worker = worker.0, "result of a task that this worker does not have");
         }
         Event::Stopping { running, abandoned } => {
-            info!(target: "dispatcher.main", running, abandoned, "stopping");
+            let count: usize = abandoned.iter().map(|(_, count)| count).sum();
+            if count > 0 {
+                let names = listed(&abandoned);
+                error!(target: "dispatcher.main", abandoned = count, "abandoned at shutdown, will not run: {names}");
+            }
+            info!(target: "dispatcher.main", running, abandoned = count, "stopping");
+        }
+        Event::Draining { running, left } => {
+            let (names, left) = (listed(&running), left.as_secs());
+            info!(target: "dispatcher.main", left, "still running: {names}; cancelled in {left} s");
+        }
+        Event::Drained => {
+            info!(target: "dispatcher.main", "quiet, and no task is left: the service can be stopped without loss");
         }
         event @ (Event::Started { .. }
         | Event::Finished { .. }
@@ -32,12 +49,29 @@ pub(crate) fn record(event: Event) {
     }
 }
 
+/// Names and how often each, those that are too many only counted.
+fn listed(names: &[(Box<str>, usize)]) -> String {
+    let shown = names.iter().take(LISTED).map(|(name, count)| format!("{name} ({count})"));
+    let mut text = shown.collect::<Vec<_>>().join(", ");
+    if names.len() > LISTED {
+        let rest: usize = names[LISTED..].iter().map(|(_, count)| count).sum();
+        let _ = write!(text, " and {rest} of {} other names", names.len() - LISTED);
+    }
+    text
+}
+
 fn dropped(task: &dispatcher_engine::Task, why: DropReason) {
     match why {
         DropReason::Duplicate => {
             info!(target: "dispatcher.stage", "discarded, an equal task is here: {task}");
         }
         DropReason::Cancelled => info!(target: "dispatcher.stage", "cancelled while it waited: {task}"),
+        DropReason::Quiet => {
+            warn!(target: "dispatcher.main", "not taken, this service is quiet: {task}");
+        }
+        DropReason::Full(bound) => {
+            error!(target: "dispatcher.stage", bound, "dropped, too many tasks are here: {task}; see service.queue_limit");
+        }
         DropReason::Shutdown => {
             error!(target: "dispatcher.main", "abandoned at shutdown, will not run: {task}");
         }
@@ -69,9 +103,10 @@ fn task_event(event: Event) {
                 error.message
             );
         }
-        Event::Lost { task, worker, exit, cancelled } => {
+        Event::Lost { task, worker, exit, cancelled, neighbour } => {
             let cause = cancelled.map_or("", reason);
-            error!(target: "dispatcher.pool", worker = worker.0, "lost{cause}: {task}; its worker {exit}");
+            let sake = neighbour.map_or_else(String::new, |other| format!(", for the sake of {other}"));
+            error!(target: "dispatcher.pool", worker = worker.0, "lost{cause}: {task}; its worker {exit}{sake}");
         }
         Event::Ladder { task, worker, rung, why } => {
             let what = task.map_or_else(String::new, |task| format!(" {task}"));
@@ -95,6 +130,10 @@ fn worker_event(event: Event) {
             let why = match why {
                 StopReason::Demand => "fewer are enough",
                 StopReason::Age => "it has reached worker_max_lifetime_seconds",
+                StopReason::Tasks => "it has run worker.max_tasks",
+                StopReason::Memory => "it holds more than worker.max_rss",
+                StopReason::Recycle => "it is recycled",
+                StopReason::Scale => "fewer are wanted",
             };
             let when = if busy { "after its task" } else { "now" };
             info!(target: "dispatcher.pool", worker = worker.0, "worker leaves {when}: {why}");
@@ -105,12 +144,13 @@ fn worker_event(event: Event) {
         Event::WorkerGone { worker, exit, expected: false } => {
             warn!(target: "dispatcher.pool", worker = worker.0, "worker {exit}");
         }
-        Event::StartFailed { worker, why, retry_in } => {
+        Event::StartFailed { worker, why, retry_in, failures } => {
             error!(
                 target: "dispatcher.pool",
                 worker = worker.0,
+                failures,
                 retry_in = retry_in.as_secs_f64(),
-                "worker {why}"
+                "a start failed ({failures} in a row): the worker {why}"
             );
         }
         _ => {}

@@ -6,7 +6,7 @@
 
 use std::sync::atomic::Ordering;
 
-use dispatcher_engine::{Ending, Histogram};
+use dispatcher_engine::{Ending, Exit, Histogram};
 use dispatcher_web::{Exposition, Family, Kind};
 
 use crate::control::Context;
@@ -98,6 +98,17 @@ fn tasks(context: &Context<'_>, page: &mut Exposition) {
     .sample(&[("reason", "duplicate")], counters.discarded)
     .sample(&[("reason", "cancelled")], counters.cancelled_waiting)
     .sample(&[("reason", "shutdown")], counters.abandoned);
+    let (held, bytes) = engine.held();
+    page.family("dispatcher_tasks_held", Gauge, "Tasks that count towards service.queue_limit.")
+        .sample(&[], held);
+    page.family("dispatcher_tasks_held_bytes", Gauge, "Bytes that count towards service.queue_bytes.")
+        .sample(&[], bytes);
+    let what =
+        "Tasks lost with their worker, by how it ended; neighbour: for the sake of another of its tasks.";
+    let mut family = page.family("dispatcher_tasks_lost_total", Counter, what);
+    for reason in Exit::LABELS.into_iter().chain(["neighbour"]) {
+        family.sample(&[("reason", reason)], counters.lost.get(reason).copied().unwrap_or_default());
+    }
 }
 
 fn endings(context: &Context<'_>, page: &mut Exposition) {
@@ -131,6 +142,8 @@ fn workers(context: &Context<'_>, page: &mut Exposition) {
         .sample(&[("state", "busy")], counts.busy)
         .sample(&[("state", "stopping")], counts.stopping);
     page.family("dispatcher_workers_min", Gauge, "Workers that are always there.").sample(&[], min);
+    page.family("dispatcher_worker_start_failures", Gauge, "Workers in a row that could not be started.")
+        .sample(&[], context.engine.start_failures());
     page.family("dispatcher_workers_max", Gauge, "Workers at most.").sample(&[], max);
     let tally = &context.service.tally;
     for (name, what, by) in [

@@ -41,6 +41,9 @@ pub(crate) fn engine(config: &Config, options: &RunOptions) -> Result<engine::Co
             scaledown_interval: config.pool.scaledown_interval,
             scaledown_reserve: config.pool.scaledown_reserve as usize,
             max_lifetime: config.pool.worker_max_lifetime,
+            max_tasks: config.worker.max_tasks,
+            max_resident: config.worker.max_rss,
+            max_start_failures: config.worker.max_start_failures,
             record_kept: config.pool.worker_removal_wait,
             ..engine::PoolConfig::default()
         }],
@@ -54,6 +57,11 @@ pub(crate) fn engine(config: &Config, options: &RunOptions) -> Result<engine::Co
         terminate_grace: config.terminate_grace,
         stop_grace: config.pool.worker_stop_wait,
         shutdown_grace: config.shutdown_grace,
+        quota: engine::Quota {
+            tasks: config.queue_limit,
+            bytes: config.queue_bytes,
+            ..engine::Quota::default()
+        },
         chunk_patience: config.chunk_message_timeout,
         schedules,
         on_start: on_start.collect::<Result<_, _>>()?,
@@ -97,7 +105,7 @@ pub(crate) fn launcher(
     let confinement = isolation::confinement(config)?;
     let owner = confinement.account.as_ref().map(|account| account.uid);
     let (means, template) = means(config, options, confinement);
-    Ok((Launcher::new(means, owner)?, template))
+    Ok((Launcher::new(means, owner, config.worker.max_rss.is_some())?, template))
 }
 
 fn means(

@@ -75,16 +75,8 @@ impl Default for Tally {
         let reasons = || ByLabel::new(&["control", "timeout", "shutdown"]);
         Self {
             worker_starts: ByLabel::new(&["minimum", "demand"]),
-            worker_stops: ByLabel::new(&["demand", "age"]),
-            worker_ends: ByLabel::new(&[
-                "expected",
-                "exited",
-                "signal",
-                "out_of_memory",
-                "start_failed",
-                "protocol",
-                "unknown",
-            ]),
+            worker_stops: ByLabel::new(&StopReason::ALL.map(StopReason::label)),
+            worker_ends: ByLabel::new(&[&["expected"], &Exit::LABELS[..]].concat()),
             ladder: ["cancel", "terminate", "kill"].map(|step| (step, reasons())).into(),
         }
     }
@@ -98,19 +90,9 @@ impl Tally {
                 SpawnReason::Minimum => "minimum",
                 SpawnReason::Demand => "demand",
             }),
-            Event::WorkerStopping { why, .. } => self.worker_stops.add(match why {
-                StopReason::Demand => "demand",
-                StopReason::Age => "age",
-            }),
+            Event::WorkerStopping { why, .. } => self.worker_stops.add(why.label()),
             Event::WorkerGone { expected: true, .. } => self.worker_ends.add("expected"),
-            Event::WorkerGone { exit, .. } => self.worker_ends.add(match exit {
-                Exit::Code(_) => "exited",
-                Exit::Signal(_) => "signal",
-                Exit::OutOfMemory { .. } => "out_of_memory",
-                Exit::StartFailed(_) => "start_failed",
-                Exit::Protocol(_) => "protocol",
-                Exit::Unknown => "unknown",
-            }),
+            Event::WorkerGone { exit, .. } => self.worker_ends.add(exit.label()),
             Event::Ladder { rung, why, .. } => {
                 let reason = match why {
                     CancelReason::Control => "control",

@@ -6,6 +6,7 @@ pub(crate) mod step;
 pub(crate) mod template;
 mod channel;
 mod descendants;
+mod memory;
 mod packet;
 mod process;
 mod tend;

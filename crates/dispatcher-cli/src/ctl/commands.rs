@@ -47,8 +47,22 @@ const COMMANDS: &[Entry] = &[
     question("main", "Counters of the service and its pool", &[]),
     question("producers", "Where tasks come from, and how many came from each", &[]),
     question("status", "Everything that the questions above say, in one reply", &[]),
+    question("ended", "The last tasks that are over, and how they ended", ENDED),
     question("chunks", "Long messages of which pieces are missing", &[]),
     question("metrics", "The metrics server and what became of its requests", &[]),
+    order("pause", "Begin no more tasks; new ones are taken and wait", &[]),
+    order("quiet", "Take no more tasks and end those that are here, for a deploy", &[]),
+    order("resume", "Take and begin tasks again, after pause or quiet", &[]),
+    order(
+        "recycle",
+        "Replace workers, each after its task, one after the other",
+        &[option("worker", "Only the worker of this number")],
+    ),
+    order(
+        "scale",
+        "Change the numbers of workers until the service is started again",
+        &[option("min", "Workers that are always there"), option("max", "Workers at most")],
+    ),
     order(
         "set_log_level",
         "Change how much the service logs",
@@ -63,6 +77,13 @@ const COMMANDS: &[Entry] = &[
 
 const WHICH: &[Argument] =
     &[option("task", "Only tasks of this name"), option("uuid", "Only the task with this uuid")];
+
+const ENDED: &[Argument] = &[
+    option("task", "Only tasks of this name"),
+    option("uuid", "Only the task with this uuid"),
+    option("outcome", "Only those that ended so: success, failure, cancelled, timed_out, refused or lost"),
+    option("limit", "The most tasks; 20"),
+];
 
 /// A command that changes nothing.
 const fn question(name: &'static str, about: &'static str, arguments: &'static [Argument]) -> Entry {

@@ -96,8 +96,14 @@ fn help_of_ctl_lists_the_commands() {
       main           Counters of the service and its pool
       producers      Where tasks come from, and how many came from each
       status         Everything that the questions above say, in one reply
+      ended          The last tasks that are over, and how they ended
       chunks         Long messages of which pieces are missing
       metrics        The metrics server and what became of its requests
+      pause          Begin no more tasks; new ones are taken and wait
+      quiet          Take no more tasks and end those that are here, for a deploy
+      resume         Take and begin tasks again, after pause or quiet
+      recycle        Replace workers, each after its task, one after the other
+      scale          Change the numbers of workers until the service is started again
       set_log_level  Change how much the service logs
       help           Print this message or the help of the given subcommand(s)
 

@@ -1,6 +1,11 @@
 //! Coming to an end: take no more, let running tasks finish by a deadline, then end everything.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
+
+use dispatcher_protocol::is_lambda;
+use foldhash::fast::FixedState;
 
 use super::Engine;
 use crate::effect::Effect;
@@ -9,14 +14,50 @@ use crate::pool::deadline::Due;
 use crate::pool::ladder::QUICK_STOP;
 use crate::task::{Task, WorkerId};
 
+/// How often a stop says what still runs.
+const DRAIN_NEWS: Duration = Duration::from_secs(5);
+
 impl Engine {
+    /// Takes no more tasks; what is here begins and ends as ever.
     pub(super) fn quiet(&mut self) {
         if self.phase.quiet() {
-            self.schedules.clear();
+            self.drained = false;
+        }
+    }
+
+    /// Begins no more tasks.
+    pub(super) fn pause(&mut self) {
+        if self.phase.pause() {
             for pool in &mut self.pools {
                 pool.recall(&mut self.turn);
             }
         }
+    }
+
+    /// As before a quiet or a pause.
+    pub(super) fn resume(&mut self) {
+        self.phase.resume();
+    }
+
+    /// Says once that nothing is left for which anybody would have to wait before the stop.
+    pub(super) fn note_drained(&mut self) {
+        if !self.drained && !self.phase.takes() && self.load.held().0 == 0 {
+            self.drained = true;
+            self.turn.tell(Event::Drained);
+        }
+    }
+
+    /// Says what still runs, as long as it may.
+    pub(super) fn tell_draining(&mut self) {
+        let left = self.stop_by.map(|at| at.saturating_duration_since(self.turn.now)).unwrap_or_default();
+        let running =
+            self.pools.iter().flat_map(|pool| pool.workers.values()).flat_map(|worker| &worker.running);
+        let running = by_name(running.map(|running| &*running.task));
+        if left.is_zero() || running.is_empty() {
+            return;
+        }
+        self.turn.deadlines.add(self.turn.now + DRAIN_NEWS, Due::DrainNews);
+        self.turn.tell(Event::Draining { running, left });
     }
 
     /// Abandons what waits, lets idle workers go, and gives running tasks their grace.
@@ -27,9 +68,7 @@ impl Engine {
         self.schedules.clear();
         self.turn.graces.stop = self.turn.graces.stop.min(QUICK_STOP);
         let running = self.running_count();
-        let before = self.counters.abandoned;
-        self.abandon();
-        let abandoned = (self.counters.abandoned - before) as usize;
+        let abandoned = by_name(self.abandon().iter().map(|task| &**task));
         self.turn.tell(Event::Stopping { running, abandoned });
         for pool in &mut self.pools {
             pool.recall(&mut self.turn);
@@ -41,7 +80,9 @@ impl Engine {
             self.hurry();
         } else {
             let at = self.turn.now + self.shutdown_grace;
+            self.stop_by = Some(at);
             self.turn.deadlines.add(at, Due::ShutdownGrace);
+            self.turn.deadlines.add(self.turn.now + DRAIN_NEWS, Due::DrainNews);
         }
         self.finish_if_empty();
     }
@@ -50,6 +91,7 @@ impl Engine {
     pub(super) fn hurry(&mut self) {
         self.stop();
         if self.phase.hurry() {
+            self.stop_by = None;
             for pool in &mut self.pools {
                 pool.cancel(&|_| true, CancelReason::Shutdown, &mut self.turn);
             }
@@ -69,18 +111,22 @@ impl Engine {
         self.finish_if_empty();
     }
 
-    /// What waits will not begin any more, wherever it is.
-    fn abandon(&mut self) {
+    /// What waits will not begin any more, wherever it is; gives what that was.
+    fn abandon(&mut self) -> Vec<Arc<Task>> {
+        let mut gone = Vec::new();
         for at in 0..self.stages.len() {
             for task in self.stages[at].remove(&|_| true) {
                 self.drop_task(&task, at, DropReason::Shutdown);
+                gone.push(task);
             }
         }
         for at in 0..self.pools.len() {
             while let Some(task) = self.pools[at].queue.pop() {
                 self.drop_task(&task, self.stages.len(), DropReason::Shutdown);
+                gone.push(task);
             }
         }
+        gone
     }
 
     /// Tasks that were ready, or handed out and not begun, leave.
@@ -95,4 +141,17 @@ impl Engine {
             self.turn.ask(Effect::Finished);
         }
     }
+}
+
+/// How many tasks of each name there are, the most frequent name first. Code is not shown: arguments stand in it.
+fn by_name<'a>(tasks: impl Iterator<Item = &'a Task>) -> Vec<(Box<str>, usize)> {
+    let mut counts: HashMap<&str, usize, FixedState> = HashMap::default();
+    for task in tasks {
+        let name = task.message.task();
+        *counts.entry(if is_lambda(name) { "lambda" } else { name }).or_default() += 1;
+    }
+    let mut counts: Vec<(Box<str>, usize)> =
+        counts.into_iter().map(|(name, count)| (name.into(), count)).collect();
+    counts.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    counts
 }

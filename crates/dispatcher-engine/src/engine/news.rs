@@ -1,12 +1,14 @@
 //! What workers say, and what has become due for them.
 
+use std::sync::Arc;
+
 use dispatcher_protocol::Done;
 
 use super::Engine;
 use crate::event::{DropReason, Event};
 use crate::input::Exit;
 use crate::pool::deadline::Due;
-use crate::task::WorkerId;
+use crate::task::{PoolId, WorkerId};
 
 /// The pool of a worker and what its methods need, or a return when the worker is not there: it may have gone
 /// while the news was under way.
@@ -60,12 +62,35 @@ impl Engine {
         let expected = remains.expected;
         self.counters.workers_lost += u64::from(!expected);
         turn.tell(Event::WorkerGone { worker, exit: exit.clone(), expected });
+        let culprit = remains.lost.iter().find(|lost| lost.cancelled.is_some());
+        let culprit = culprit.map(|culprit| Arc::clone(&culprit.task));
         for lost in remains.lost {
-            let outcome = self.counters.lose(worker, &lost, exit, &mut self.turn);
+            let neighbour = culprit.as_ref().filter(|_| lost.cancelled.is_none());
+            let outcome = self.counters.lose(worker, &lost, neighbour, exit, &mut self.turn);
             self.leave(&lost.task, self.stages.len(), outcome);
         }
         self.drop_ready(&remains.cancelled, DropReason::Cancelled);
         self.wind_down(worker);
+    }
+
+    pub(super) fn worker_memory(&mut self, worker: WorkerId, resident: u64) {
+        let (pool, turn) = pool_of!(self, worker);
+        pool.memory(worker, resident, turn);
+    }
+
+    /// Other numbers of workers. A pool that is not there has none.
+    pub(super) fn scale(&mut self, pool: PoolId, min: Option<usize>, max: Option<usize>) {
+        if self.phase.is_serving()
+            && let Some(pool) = self.pools.get_mut(usize::from(pool.0))
+        {
+            pool.scale(min, max, &mut self.turn);
+        }
+    }
+
+    pub(super) fn recycle(&mut self, worker: Option<WorkerId>) {
+        if self.phase.is_serving() {
+            self.pools.iter_mut().for_each(|pool| pool.recycle(worker));
+        }
     }
 
     pub(super) fn due(&mut self, due: Due) {
@@ -88,10 +113,10 @@ impl Engine {
             }
             Due::Lifetime(worker) => {
                 let (pool, turn) = pool_of!(self, worker);
-                self.counters.retired += u64::from(pool.lifetime_over(worker, turn));
+                pool.lifetime_over(worker, turn);
             }
             Due::Shrink(pool) => {
-                if self.phase.is_running() {
+                if self.phase.is_serving() {
                     self.pools[usize::from(pool.0)].shrink(&mut self.turn);
                 }
             }
@@ -99,6 +124,7 @@ impl Engine {
             // `advance` lets every pool grow in the same turn.
             Due::Respawn(_) => {}
             Due::ShutdownGrace => self.hurry(),
+            Due::DrainNews => self.tell_draining(),
         }
     }
 }

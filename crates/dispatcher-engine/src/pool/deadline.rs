@@ -26,6 +26,8 @@ pub(crate) enum Due {
     Record(PoolId),
     /// Running tasks have had their time since the stop.
     ShutdownGrace,
+    /// Say how far the stop is.
+    DrainNews,
 }
 
 /// All deadlines. Each is taken out when its cause has gone, so the set holds what is really to come.

@@ -32,7 +32,7 @@ impl Worker {
         match self.life {
             // It is past asking.
             Life::Terminated { .. } | Life::Killed { .. } => return,
-            Life::Initialized | Life::Starting | Life::Ready { .. } | Life::Leaving { .. } => {}
+            Life::Initialized | Life::Starting | Life::Ready | Life::Leaving { .. } => {}
         }
         let (task, seq) = (Arc::clone(&running.task), running.seq);
         if !again {
@@ -63,7 +63,7 @@ impl Worker {
     /// It takes no more tasks. Told or by its own choice, it has to be gone some time after its last task.
     pub(super) fn leave(&mut self, told: bool, turn: &mut Turn) {
         match self.life {
-            Life::Initialized | Life::Starting | Life::Ready { .. } => {
+            Life::Initialized | Life::Starting | Life::Ready => {
                 self.life = Life::Leaving { told, due: None };
                 turn.deadlines.remove(self.lifetime.take());
                 if told {
@@ -86,7 +86,7 @@ impl Worker {
             }
             Life::Initialized
             | Life::Starting
-            | Life::Ready { .. }
+            | Life::Ready
             | Life::Leaving { .. }
             | Life::Terminated { .. }
             | Life::Killed { .. } => {}
@@ -109,7 +109,7 @@ impl Worker {
         match self.life {
             Life::Leaving { .. } => self.terminate(turn),
             Life::Terminated { .. } | Life::Killed { .. } => self.kill(turn),
-            Life::Initialized | Life::Starting | Life::Ready { .. } => {}
+            Life::Initialized | Life::Starting | Life::Ready => {}
         }
     }
 
@@ -117,7 +117,7 @@ impl Worker {
         match self.life {
             Life::Terminated { .. } | Life::Killed { .. } => return,
             Life::Leaving { due, .. } => turn.deadlines.remove(due),
-            Life::Initialized | Life::Starting | Life::Ready { .. } => {}
+            Life::Initialized | Life::Starting | Life::Ready => {}
         }
         let due = turn.deadlines.add(turn.now + turn.graces.terminate, Due::Step(self.id));
         self.life = Life::Terminated { due };
@@ -145,7 +145,7 @@ impl Worker {
         turn.deadlines.remove(self.patience);
         turn.deadlines.remove(self.lifetime);
         turn.deadlines.remove(match self.life {
-            Life::Initialized | Life::Starting | Life::Ready { .. } => None,
+            Life::Initialized | Life::Starting | Life::Ready => None,
             Life::Leaving { due, .. } => due,
             Life::Terminated { due } | Life::Killed { due } => Some(due),
         });

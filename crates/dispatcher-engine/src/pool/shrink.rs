@@ -41,16 +41,20 @@ impl Pool {
         });
     }
 
-    /// A worker has reached its greatest age. Whether it has been told to leave for that.
-    pub(crate) fn lifetime_over(&mut self, id: WorkerId, turn: &mut Turn) -> bool {
-        let ready = self.workers.get(&id).is_some_and(super::Worker::is_ready);
-        if ready {
-            self.tell_to_leave(id, StopReason::Age, turn);
-        }
-        ready
+    /// A worker has reached its greatest age.
+    pub(crate) fn lifetime_over(&mut self, id: WorkerId, turn: &mut Turn) {
+        self.retire(id, StopReason::Age, turn);
     }
 
-    fn tell_to_leave(&mut self, id: WorkerId, why: StopReason, turn: &mut Turn) {
+    /// Lets a worker go that is to be replaced; one that is not ready, or is going already, stays as it is.
+    pub(super) fn retire(&mut self, id: WorkerId, why: StopReason, turn: &mut Turn) {
+        if self.workers.get(&id).is_some_and(super::Worker::is_ready) {
+            self.retired += 1;
+            self.tell_to_leave(id, why, turn);
+        }
+    }
+
+    pub(super) fn tell_to_leave(&mut self, id: WorkerId, why: StopReason, turn: &mut Turn) {
         self.with(id, |worker| {
             let busy = !worker.running.is_empty();
             worker.leave(true, turn);

@@ -21,6 +21,12 @@ impl Usage {
         Self { levels: Vec::new(), kept: max_workers.saturating_add(ABOVE) }
     }
 
+    /// The pool has another maximum.
+    pub(super) fn keep(&mut self, max_workers: usize) {
+        self.kept = max_workers.saturating_add(ABOVE);
+        self.levels.truncate(self.kept);
+    }
+
     /// A task ended while the demand was this.
     pub(super) fn released(&mut self, demand: usize, now: Instant) {
         if demand == 0 || demand > self.kept {

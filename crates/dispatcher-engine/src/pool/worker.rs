@@ -55,10 +55,7 @@ pub(super) enum Life {
     /// Its process exists.
     Starting,
     /// It can be given tasks.
-    Ready {
-        /// Since when.
-        since: Instant,
-    },
+    Ready,
     /// It will end by itself once it is idle.
     Leaving {
         /// It was told to, and did not decide for itself.
@@ -128,10 +125,14 @@ pub(crate) struct Worker {
     pub(crate) ahead: VecDeque<Handed>,
     /// The last ticket; 0 before the first task.
     last_seq: u64,
+    /// How many tasks it may run before it is replaced.
+    most_tasks: u64,
     pub(crate) finished: u64,
     /// The stamp of its last use; the one idle longest has the smallest.
     pub(crate) used: u64,
     pub(crate) created: Instant,
+    /// When it said that it was ready.
+    pub(super) ready_at: Option<Instant>,
     /// Its last task was over at once.
     pub(super) quick: bool,
     /// It is being filled up; once full, it is left alone until half is used up.
@@ -146,7 +147,7 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(id: WorkerId, turn: &mut Turn) -> Self {
+    pub(super) fn new(id: WorkerId, most_tasks: Option<u64>, turn: &mut Turn) -> Self {
         Self {
             id,
             life: Life::Initialized,
@@ -155,9 +156,11 @@ impl Worker {
             running: Vec::new(),
             ahead: VecDeque::new(),
             last_seq: 0,
+            most_tasks: most_tasks.unwrap_or(u64::MAX),
             finished: 0,
             used: turn.stamp(),
             created: turn.now,
+            ready_at: None,
             quick: false,
             filling: true,
             recalling: false,
@@ -171,13 +174,39 @@ impl Worker {
         match self.life {
             Life::Initialized => WorkerState::Initialized,
             Life::Starting => WorkerState::Starting,
-            Life::Ready { .. } => WorkerState::Ready,
+            Life::Ready => WorkerState::Ready,
             Life::Leaving { .. } | Life::Terminated { .. } | Life::Killed { .. } => WorkerState::Stopping,
         }
     }
 
     pub(super) fn is_ready(&self) -> bool {
-        matches!(self.life, Life::Ready { .. })
+        matches!(self.life, Life::Ready)
+    }
+
+    /// It takes no more tasks.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.state() == WorkerState::Stopping
+    }
+
+    /// Since when it is ready; none when it is not.
+    pub(super) fn ready_since(&self) -> Option<Instant> {
+        self.ready_at.filter(|_| self.is_ready())
+    }
+
+    /// How many more tasks it may be given.
+    fn budget(&self) -> usize {
+        let given = self.finished + (self.running.len() + self.ahead.len()) as u64;
+        usize::try_from(self.most_tasks.saturating_sub(given)).unwrap_or(usize::MAX)
+    }
+
+    /// It has run as many tasks as it may.
+    pub(super) fn is_spent(&self) -> bool {
+        self.finished >= self.most_tasks
+    }
+
+    /// Of two workers, the lesser one is missed less: one that is not ready, then one that runs less.
+    pub(super) fn usefulness(&self) -> ((bool, usize, u64), WorkerId) {
+        ((self.is_ready(), self.running.len() + self.ahead.len(), self.used), self.id)
     }
 
     /// One of its tasks was asked to give way and has not ended.
@@ -198,13 +227,14 @@ impl Worker {
     pub(super) fn stand(&self) -> Standing {
         let (slots, running, ahead) = (usize::from(self.slots), self.running.len(), self.ahead.len());
         // A task that ignores its cancel costs the whole worker, so others are kept away from it.
-        let takes = self.is_ready() && !self.is_cancelling();
+        let budget = self.budget();
+        let takes = self.is_ready() && !self.is_cancelling() && budget > 0;
         let idle = takes && ahead == 0 && running < slots;
         let state = self.state();
         Standing {
             idle: idle.then_some((running, self.used)),
             thirsty: (takes && running >= slots && self.wants_more()).then_some(ahead),
-            free_slots: if idle { slots - running } else { 0 },
+            free_slots: if idle { budget.min(slots - running) } else { 0 },
             starting: usize::from(matches!(state, WorkerState::Initialized | WorkerState::Starting)),
             leaving: usize::from(state == WorkerState::Stopping),
             parting: usize::from(matches!(self.life, Life::Leaving { .. }) && running > 0),
@@ -218,7 +248,7 @@ impl Worker {
         match self.life {
             Life::Initialized => self.life = Life::Starting,
             Life::Starting
-            | Life::Ready { .. }
+            | Life::Ready
             | Life::Leaving { .. }
             | Life::Terminated { .. }
             | Life::Killed { .. } => {}
@@ -229,14 +259,13 @@ impl Worker {
     pub(super) fn ready(&mut self, slots: u16, ahead_limit: u16, now: Instant) -> bool {
         match self.life {
             Life::Initialized | Life::Starting => {
-                self.life = Life::Ready { since: now };
+                self.life = Life::Ready;
+                self.ready_at = Some(now);
                 self.slots = slots.max(1);
                 self.ahead_limit = ahead_limit;
                 true
             }
-            Life::Ready { .. } | Life::Leaving { .. } | Life::Terminated { .. } | Life::Killed { .. } => {
-                false
-            }
+            Life::Ready | Life::Leaving { .. } | Life::Terminated { .. } | Life::Killed { .. } => false,
         }
     }
 

@@ -46,7 +46,7 @@ impl Hash for Work {
 }
 
 /// Remembers the work that is here. The fingerprint is a seeded hash already, so a fast map is safe.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Admission {
     /// How many of each work passed and have not left: ready or running.
     active: HashMap<Work, u32, FixedState>,
@@ -55,9 +55,16 @@ pub(crate) struct Admission {
     /// Work whose first waiting task may pass now.
     free: VecDeque<Work>,
     waiting: usize,
+    /// How many may wait.
+    most: usize,
 }
 
 impl Admission {
+    pub(super) fn new(most: usize) -> Self {
+        let (active, held) = (HashMap::default(), HashMap::default());
+        Self { active, held, free: VecDeque::new(), waiting: 0, most }
+    }
+
     fn pass(&mut self, work: Work) -> Verdict {
         let task = Arc::clone(&work.task);
         *self.active.entry(work).or_default() += 1;
@@ -65,6 +72,9 @@ impl Admission {
     }
 
     fn hold(&mut self, work: Work) -> Verdict {
+        if self.waiting >= self.most {
+            return Verdict::Drop(work.task, DropReason::Full("blocked_full"));
+        }
         let task = Arc::clone(&work.task);
         self.held.entry(work).or_default().push_back(task);
         self.waiting += 1;

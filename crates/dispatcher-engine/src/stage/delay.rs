@@ -5,12 +5,21 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Stage, Verdict};
+use crate::event::DropReason;
 use crate::task::Task;
 
 /// Sorted by due time, then by arrival.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Delay {
     waiting: BTreeMap<(Instant, u64), Arc<Task>>,
+    /// How many may wait.
+    most: usize,
+}
+
+impl Delay {
+    pub(super) fn new(most: usize) -> Self {
+        Self { waiting: BTreeMap::new(), most }
+    }
 }
 
 impl Stage for Delay {
@@ -21,6 +30,9 @@ impl Stage for Delay {
     fn enter(&mut self, task: Arc<Task>, now: Instant) -> Verdict {
         if task.due() <= now {
             return Verdict::Pass(task);
+        }
+        if self.waiting.len() >= self.most {
+            return Verdict::Drop(task, DropReason::Full("delayed_full"));
         }
         self.waiting.insert((task.due(), task.order), task);
         Verdict::Hold

@@ -60,6 +60,11 @@ pub(crate) enum Step {
     Cancel(u8),
     Wait(Duration),
     Quiet,
+    Pause,
+    Resume,
+    Scale { pool: usize, min: usize, max: usize },
+    Recycle(usize),
+    Memory { w: usize, resident: u64 },
     Stop,
     Hurry,
 }
@@ -105,8 +110,9 @@ pub(crate) struct Sim {
     pub(crate) owners: BTreeMap<u64, u64>,
     /// Tickets in its pipe.
     pub(crate) tickets: BTreeSet<u64>,
-    /// What it has begun.
+    /// What it has begun and not ended.
     pub(crate) begun: Vec<u64>,
+    pub(crate) begun_ever: u64,
     /// A take-back was asked for; then, what the tender took.
     pub(crate) asked_back: bool,
     pub(crate) taken: Option<Vec<u64>>,

@@ -107,12 +107,15 @@ impl World {
             );
         }
         let Some(arrived) =
-            self.arrived.filter(|handle| self.is_running() && self.tasks[handle].work.delay.is_zero())
+            self.arrived.filter(|handle| self.takes() && self.tasks[handle].work.delay.is_zero())
         else {
             return;
         };
         let twin = |set: &BTreeSet<u64>| set.iter().any(|other| kind(other) == kind(&arrived));
         let (here, waits) = (twin(&was_active), twin(&self.before.blocked));
+        if self.turned_away.contains(&arrived) {
+            return;
+        }
         let dropped = match rule(&arrived) {
             Rule::Parallel | Rule::Serial => false,
             Rule::Discard => here || waits,
@@ -127,6 +130,8 @@ impl World {
         for (worker, sim) in &self.workers {
             let running = places.running.get(&worker.0).map_or(0, BTreeSet::len);
             assert!(running <= sim.slots, "{worker:?} runs {running} tasks");
+            let most = self.pools[sim.pool].max_tasks.unwrap_or(u64::MAX);
+            assert!(sim.begun_ever <= most, "{worker:?} has begun {} tasks of {most}", sim.begun_ever);
             assert!(sim.has.len() <= sim.slots + sim.ahead, "{worker:?} has {} tasks", sim.has.len());
             assert!(
                 places.running.get(&worker.0).is_none_or(|set| set.is_subset(&sim.has)),
@@ -154,9 +159,11 @@ impl World {
             }
             ahead.extend(held);
         }
-        if !self.is_running() {
+        if !self.begins() {
             return;
         }
+        let views = self.engine.workers(self.now);
+        let finished: BTreeMap<_, _> = views.iter().map(|view| (view.id, view.finished)).collect();
         let in_queue: Vec<u64> = places.queued.difference(&ahead).copied().collect();
         for handle in in_queue {
             let pool = usize::from(self.tasks[&handle].work.kind % 2).min(self.pools.len() - 1);
@@ -166,7 +173,13 @@ impl World {
                 let running = places.running.get(&worker.0);
                 let cancelling =
                     running.into_iter().flatten().any(|handle| self.tasks[handle].cancelled.is_some());
-                !cancelling && running.map_or(0, BTreeSet::len) < sim.slots && sim.has.len() < sim.slots
+                let most = self.pools[sim.pool].max_tasks.unwrap_or(u64::MAX);
+                let budget = most.saturating_sub(finished.get(worker).copied().unwrap_or(0));
+                let spent = sim.has.len() as u64 >= budget;
+                !cancelling
+                    && !spent
+                    && running.map_or(0, BTreeSet::len) < sim.slots
+                    && sim.has.len() < sim.slots
             });
             assert!(idle.is_none(), "task {handle} waits beside an idle worker");
         }
@@ -175,16 +188,19 @@ impl World {
     fn pools_keep_their_size(&self) {
         for (number, pool) in self.pools.iter().enumerate() {
             let workers: Vec<_> = self.workers.values().filter(|sim| sim.pool == number).collect();
-            assert!(workers.len() <= 2 * pool.max_workers, "pool {number} has {} workers", workers.len());
+            assert!(workers.len() <= 2 * self.peaks[number], "pool {number} has {} workers", workers.len());
             let staying = workers.iter().filter(|sim| sim.life != Life::Leaving).count();
             assert!(staying <= pool.max_workers, "pool {number} has {staying} workers that stay");
-            if !self.is_running() || self.backoff.get(&number).is_some_and(|at| *at > self.now) {
+            if self.stopping || self.backoff.get(&number).is_some_and(|at| *at > self.now) {
                 continue;
             }
             let parting = workers.iter().filter(|sim| sim.is_parting()).count();
             let taken = workers.len() - staying - parting.min(pool.max_workers);
             let wanted = pool.min_workers.min(pool.max_workers.saturating_sub(taken));
-            assert!(staying >= wanted, "pool {number} has {staying} workers that stay");
+            // After failed starts one at a time is tried, and one that is going is still on trial.
+            let failing = self.engine.start_failures() > 0;
+            let (present, wanted) = if failing { (workers.len(), wanted.min(1)) } else { (staying, wanted) };
+            assert!(present >= wanted, "pool {number} has {present} workers of {wanted}");
         }
     }
 

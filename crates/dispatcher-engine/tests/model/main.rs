@@ -4,12 +4,13 @@
 //! against an engine; `check.rs` states the invariants and looks at them after every single step.
 
 mod actors;
+mod asked;
 mod check;
 mod world;
 
 use std::time::Duration;
 
-use dispatcher_engine::{Config, PoolConfig, Route, TaskPolicy};
+use dispatcher_engine::{Config, PoolConfig, Quota, Route, TaskPolicy};
 use proptest::prelude::*;
 
 use actors::{Rule, Step, Work};
@@ -20,8 +21,9 @@ fn config() -> impl Strategy<Value = Config> {
     let ms = |choices: Vec<u64>| prop::sample::select(choices).prop_map(Duration::from_millis);
     let size = (0_usize..3, 1_usize..4, 0_u16..4, 0_usize..2);
     let lifetime = prop::option::of(ms(vec![1, 20, 150]));
-    let pool = (size, ms(vec![0, 10, 100]), ms(vec![1, 20]), lifetime, ms(vec![0, 30])).prop_map(
-        |((min, max, ahead, reserve), wait, interval, max_lifetime, record_kept)| PoolConfig {
+    let limits = (lifetime, prop::option::of(1_u64..6), prop::option::of(0_u64..3));
+    let pool = (size, ms(vec![0, 10, 100]), ms(vec![1, 20]), limits, ms(vec![0, 30])).prop_map(
+        |((min, max, ahead, reserve), wait, interval, limits, record_kept)| PoolConfig {
             name: "pool".to_owned(),
             min_workers: min.min(max),
             max_workers: max,
@@ -29,22 +31,30 @@ fn config() -> impl Strategy<Value = Config> {
             scaledown_wait: wait,
             scaledown_interval: interval,
             scaledown_reserve: reserve,
-            max_lifetime,
+            max_lifetime: limits.0,
+            max_tasks: limits.1,
+            max_resident: limits.2,
+            max_start_failures: None,
             record_kept,
         },
     );
-    (prop::collection::vec(pool, 1..3), prop::sample::select(vec![0, 50, 500])).prop_map(|(pools, grace)| {
-        Config {
-            pools,
-            routes: vec![Route { prefix: "other.".to_owned(), pool: 1 }],
-            policy: TaskPolicy::Any,
-            cancel_grace: Duration::from_millis(40),
-            terminate_grace: Duration::from_millis(30),
-            stop_grace: Duration::from_millis(20),
-            shutdown_grace: Duration::from_millis(grace),
-            verbose: true,
-            ..Config::default()
-        }
+    // Large enough for most histories, or so small that its bounds are met all the time.
+    let quota = prop::sample::select(vec![
+        Quota::default(),
+        Quota { tasks: 6, delayed: 2, blocked: 2, ..Quota::default() },
+    ]);
+    let grace = prop::sample::select(vec![0, 50, 500]);
+    (prop::collection::vec(pool, 1..3), grace, quota).prop_map(|(pools, grace, quota)| Config {
+        quota,
+        pools,
+        routes: vec![Route { prefix: "other.".to_owned(), pool: 1 }],
+        policy: TaskPolicy::Any,
+        cancel_grace: Duration::from_millis(40),
+        terminate_grace: Duration::from_millis(30),
+        stop_grace: Duration::from_millis(20),
+        shutdown_grace: Duration::from_millis(grace),
+        verbose: true,
+        ..Config::default()
     })
 }
 
@@ -70,11 +80,16 @@ fn step() -> impl Strategy<Value = Step> {
         5 => worker.clone().prop_map(Step::Answer),
         2 => (worker.clone(), any::<bool>(), any::<u8>()).prop_map(|(w, announced, how)| Step::Exit { w, announced, how }),
         1 => worker.clone().prop_map(Step::SaysItLeaves),
-        4 => (worker, any::<u8>()).prop_map(|(w, which)| Step::Hostile { w, which }),
+        4 => (worker.clone(), any::<u8>()).prop_map(|(w, which)| Step::Hostile { w, which }),
         2 => any::<u8>().prop_map(Step::Cancel),
         1 => any::<u8>().prop_map(Step::OtherPayload),
         10 => ms(vec![0, 1, 2, 3, 7, 30, 200]).prop_map(Step::Wait),
-        1 => prop::sample::select(vec![Step::Quiet, Step::Stop, Step::Hurry]),
+        1 => prop::sample::select(vec![Step::Quiet, Step::Pause]),
+        2 => Just(Step::Resume),
+        1 => (worker.clone(), 0_usize..3, 1_usize..5).prop_map(|(pool, min, max)| Step::Scale { pool, min, max }),
+        2 => worker.clone().prop_map(Step::Recycle),
+        2 => (worker, 0_u64..4).prop_map(|(w, resident)| Step::Memory { w, resident }),
+        1 => prop::sample::select(vec![Step::Stop, Step::Hurry]),
     ]
 }
 
@@ -91,7 +106,7 @@ proptest! {
         let mut world = World::new(config);
         world.check();
         // In half of the histories nobody ends the service before the end.
-        let lives_on = |step: &Step| !ending || !matches!(step, Step::Quiet | Step::Stop | Step::Hurry);
+        let lives_on = |step: &Step| !ending || !matches!(step, Step::Stop | Step::Hurry);
         for step in steps.into_iter().filter(lives_on) {
             world.take(step);
             world.check();

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dispatcher_engine::{
-    BrokerId, CancelReason, Config, DropReason, Effect, Engine, Event, Exit, Filter, Input, Place, Rung,
-    Settled, Source, StopReason, Task, WorkerId,
+    BrokerId, Config, Engine, Exit, Filter, Input, Place, PoolConfig, PoolId, Source, WorkerId,
 };
 use dispatcher_protocol::Outcome;
 
@@ -16,10 +15,14 @@ use crate::check::Places;
 pub(crate) struct World {
     pub(crate) engine: Engine,
     pub(crate) now: Instant,
-    pub(crate) pools: Vec<dispatcher_engine::PoolConfig>,
+    pub(crate) pools: Vec<PoolConfig>,
+    /// By pool: the most workers that there could ever be.
+    pub(crate) peaks: Vec<usize>,
     pub(crate) workers: BTreeMap<WorkerId, Sim>,
     pub(crate) tasks: BTreeMap<u64, Known>,
-    pub(crate) phase: Step,
+    /// The switches, and whether the stop has begun.
+    pub(crate) switches: Switches,
+    pub(crate) stopping: bool,
     pub(crate) finished: bool,
     /// When running tasks have had their time, once that is known.
     pub(crate) hurry_at: Option<Instant>,
@@ -32,9 +35,16 @@ pub(crate) struct World {
     pub(crate) discarded: BTreeSet<u64>,
     /// The task that came in this step.
     pub(crate) arrived: Option<u64>,
+    /// Tasks for which there was no room in this step.
+    pub(crate) turned_away: BTreeSet<u64>,
     handles: u64,
-    dead: BTreeMap<WorkerId, usize>,
-    forgotten: BTreeSet<WorkerId>,
+    pub(crate) dead: BTreeMap<WorkerId, usize>,
+    pub(crate) forgotten: BTreeSet<WorkerId>,
+}
+
+pub(crate) struct Switches {
+    takes: bool,
+    begins: bool,
 }
 
 #[expect(clippy::disallowed_methods, reason = "a model needs some instant to begin with")]
@@ -49,10 +59,12 @@ impl World {
         let mut world = Self {
             engine: Engine::new(config, now),
             now,
+            peaks: pools.iter().map(|pool| pool.max_workers).collect(),
             pools,
             workers: BTreeMap::new(),
             tasks: BTreeMap::new(),
-            phase: Step::Wait(Duration::ZERO),
+            switches: Switches { takes: true, begins: true },
+            stopping: false,
             finished: false,
             hurry_at: None,
             shutdown_grace,
@@ -60,6 +72,7 @@ impl World {
             before: Places::default(),
             discarded: BTreeSet::new(),
             arrived: None,
+            turned_away: BTreeSet::new(),
             handles: 0,
             dead: BTreeMap::new(),
             forgotten: BTreeSet::new(),
@@ -68,13 +81,18 @@ impl World {
         world
     }
 
-    pub(crate) fn is_running(&self) -> bool {
-        matches!(self.phase, Step::Wait(_))
+    pub(crate) fn takes(&self) -> bool {
+        self.switches.takes && !self.stopping
+    }
+
+    pub(crate) fn begins(&self) -> bool {
+        self.switches.begins && !self.stopping
     }
 
     pub(crate) fn take(&mut self, step: Step) {
         self.before = self.places();
         self.discarded.clear();
+        self.turned_away.clear();
         self.arrived = None;
         match step {
             Step::Deliver(work) => self.deliver(work),
@@ -112,24 +130,57 @@ impl World {
                 self.now += time;
                 self.handle(Input::Tick);
             }
-            Step::Quiet => self.end_with(Step::Quiet, Input::Quiet),
-            Step::Stop => self.end_with(Step::Stop, Input::Stop),
-            Step::Hurry => self.end_with(Step::Hurry, Input::Hurry),
+            step => self.govern(step),
         }
         self.collect();
     }
 
-    fn end_with(&mut self, phase: Step, input: Input) {
-        let hurry_at = match phase {
-            Step::Stop => Some(self.now + self.shutdown_grace),
-            Step::Hurry => Some(self.now),
-            _ => None,
-        };
-        self.hurry_at = self.hurry_at.into_iter().chain(hurry_at).min();
-        if !matches!((&self.phase, &phase), (Step::Stop | Step::Hurry, Step::Quiet)) {
-            self.phase = phase;
+    /// What operators do.
+    fn govern(&mut self, step: Step) {
+        match step {
+            Step::Quiet => {
+                self.switches.takes = false;
+                self.handle(Input::Quiet);
+            }
+            Step::Pause => {
+                self.switches.begins = false;
+                self.handle(Input::Pause);
+            }
+            Step::Resume => {
+                self.switches = Switches { takes: true, begins: true };
+                self.handle(Input::Resume);
+            }
+            Step::Scale { pool, min, max } => self.scale(pool, min, max),
+            Step::Recycle(w) => {
+                let worker = self.pick(w).map(|(worker, _)| worker).filter(|_| w % 2 == 0);
+                self.handle(Input::Recycle { worker });
+            }
+            Step::Memory { w, resident } => {
+                if let Some((worker, _)) = self.pick(w) {
+                    self.handle(Input::WorkerMemory { worker, resident });
+                }
+            }
+            Step::Stop => self.end_with(self.now + self.shutdown_grace, Input::Stop),
+            Step::Hurry => self.end_with(self.now, Input::Hurry),
+            other => panic!("nobody takes {other:?}"),
         }
+    }
+
+    fn end_with(&mut self, hurry_at: Instant, input: Input) {
+        self.hurry_at = self.hurry_at.into_iter().chain([hurry_at]).min();
+        self.stopping = true;
         self.handle(input);
+    }
+
+    fn scale(&mut self, pool: usize, min: usize, max: usize) {
+        let number = pool % self.pools.len();
+        if !self.stopping {
+            let pool = &mut self.pools[number];
+            (pool.min_workers, pool.max_workers) = (min, max.max(min).max(1));
+            self.peaks[number] = self.peaks[number].max(self.pools[number].max_workers);
+        }
+        let pool = PoolId(number as u16);
+        self.handle(Input::Scale { pool, min: Some(min), max: Some(max) });
     }
 
     fn handle(&mut self, input: Input) {
@@ -201,6 +252,7 @@ impl World {
         while let Some((seq, handle)) = sim.frames.pop_front() {
             if sim.tickets.remove(&seq) {
                 sim.begun.push(handle);
+                sim.begun_ever += 1;
                 if let Some(known) = self.tasks.get_mut(&handle) {
                     known.begun += 1;
                 }
@@ -281,120 +333,6 @@ impl World {
             0 => Filter { uuid: Some(uuid.unwrap_or_default()), ..Filter::default() },
             1 => Filter { args: Some(format!("[{}]", which % 4)), ..Filter::default() },
             _ => Filter::default(),
-        }
-    }
-
-    /// Carries out what the engine asks for, as far as the world can see it at once.
-    fn collect(&mut self) {
-        while let Some(effect) = self.engine.poll_effect() {
-            match effect {
-                Effect::Spawn { worker, pool } => {
-                    let sim = Sim { pool: usize::from(pool.0), ..Sim::default() };
-                    assert!(self.workers.insert(worker, sim).is_none(), "a worker's number was used twice");
-                    assert!(!self.dead.contains_key(&worker), "a worker's number was used again");
-                }
-                Effect::Run { worker, seq, task } => self.run(worker, seq, &task),
-                Effect::TakeBack { worker } => {
-                    let sim = self.sim(worker);
-                    assert!(!sim.asked_back, "a take-back while one is unanswered");
-                    sim.asked_back = true;
-                }
-                Effect::Cancel { worker, uuid } => {
-                    let tasks: BTreeMap<_, _> =
-                        self.tasks.iter().map(|(handle, known)| (*handle, known.uuid.clone())).collect();
-                    assert!(
-                        self.sim(worker).has.iter().any(|handle| *tasks[handle] == *uuid),
-                        "a cancel of a task that is not there"
-                    );
-                }
-                Effect::Terminate { worker } => {
-                    let now = self.now;
-                    self.sim(worker).terminated = Some(now);
-                    self.sim(worker).life = Life::Leaving;
-                }
-                Effect::Kill { worker } => self.sim(worker).killed = true,
-                Effect::StopWorker { worker } => self.sim(worker).life = Life::Leaving,
-                Effect::Forget { worker } => {
-                    assert!(self.dead.contains_key(&worker), "a worker is forgotten before its end");
-                    assert!(self.forgotten.insert(worker), "a worker is forgotten twice");
-                }
-                Effect::Settle { source, outcome } => self.settle(source.handle, outcome),
-                Effect::Event(event) => self.hear(event),
-                Effect::Finished => {
-                    assert!(!self.finished, "finished twice");
-                    assert!(self.workers.is_empty(), "finished with workers left");
-                    self.finished = true;
-                }
-                Effect::Control { .. } | Effect::Demand { .. } => {}
-            }
-        }
-    }
-
-    fn sim(&mut self, worker: WorkerId) -> &mut Sim {
-        self.workers.get_mut(&worker).unwrap_or_else(|| panic!("an effect names {worker:?}, which is gone"))
-    }
-
-    fn run(&mut self, worker: WorkerId, seq: u64, task: &Task) {
-        assert!(self.is_running(), "a task is given out after quiet");
-        let handle = task.source.handle;
-        let sim = self.sim(worker);
-        assert!(sim.life == Life::Ready, "a task for a worker that does not take any");
-        sim.frames.push_back((seq, handle));
-        sim.owners.insert(seq, handle);
-        assert!(sim.tickets.insert(seq), "a ticket given twice");
-        for sim in self.workers.values_mut() {
-            sim.has.remove(&handle);
-        }
-        self.sim(worker).has.insert(handle);
-        if let Some(known) = self.tasks.get_mut(&handle) {
-            assert!(!known.doomed, "task {handle} is given out after it was cancelled");
-            (known.since, known.surely_unbegun) = (None, false);
-        }
-    }
-
-    fn settle(&mut self, handle: u64, outcome: Settled) {
-        for sim in self.workers.values_mut() {
-            sim.has.remove(&handle);
-        }
-        let Some(known) = self.tasks.get_mut(&handle) else { return };
-        assert_eq!(known.settled, None, "task {handle} is settled twice");
-        assert!(
-            !(known.surely_unbegun && known.begun == 0 && outcome == Settled::Lost),
-            "task {handle} was never begun"
-        );
-        known.settled = Some(outcome);
-    }
-
-    fn hear(&mut self, event: Event) {
-        let now = self.now;
-        match event {
-            Event::Started { task, .. } => {
-                if let Some(known) = self.tasks.get_mut(&task.source.handle) {
-                    (known.since, known.cancelled) = (Some(now), None);
-                }
-            }
-            Event::Dropped { task, why: DropReason::Duplicate } => {
-                self.discarded.insert(task.source.handle);
-            }
-            Event::Ladder { task: Some(task), rung: Rung::Cancel, why, .. } => {
-                if let Some(known) = self.tasks.get_mut(&task.source.handle) {
-                    assert!(
-                        known.cancelled.is_none() || why == CancelReason::Control,
-                        "cancelled twice for {why:?}"
-                    );
-                    known.cancelled.get_or_insert(now);
-                }
-            }
-            Event::StartFailed { worker, retry_in, .. } => {
-                self.backoff.insert(self.dead[&worker], now + retry_in);
-            }
-            Event::WorkerStopping { why: StopReason::Demand, busy, .. } => {
-                assert!(!busy, "a busy worker is let go for want of demand");
-            }
-            Event::WorkerReady { pool, .. } => {
-                self.backoff.remove(&usize::from(pool.0));
-            }
-            _ => {}
         }
     }
 }

@@ -39,6 +39,11 @@ pub(super) fn config(root: &Node, warnings: Vec<Complaint>) -> Config {
         terminate_grace: service.seconds("terminate_grace"),
         control_rate: service.count("control_rate").unwrap_or(50),
         chunk_message_timeout: main.seconds("chunk_message_timeout_seconds"),
+        queue_limit: service.count("queue_limit").map_or(usize::MAX, |tasks| tasks as usize),
+        queue_bytes: service
+            .bytes("queue_bytes")
+            .and_then(|bytes| bytes.try_into().ok())
+            .unwrap_or(usize::MAX),
         brokers: brokers(root),
         schedules: tasks(root, "ScheduledProducer", "task_schedule").filter_map(schedule).collect(),
         on_start: tasks(root, "OnStartProducer", "task_list").map(on_start).collect(),
@@ -77,10 +82,9 @@ impl Reader<'_> {
         items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
     }
 
-    /// A size in bytes; none where the file has none.
+    /// A size in bytes.
     fn bytes(&self, name: &str) -> Option<u64> {
-        let path = [self.base, &[name]].concat();
-        self.root.find(&path).and_then(size::of)
+        size::of(&Node::from_json(self.value(name)))
     }
 
     fn flag(&self, name: &str) -> bool {

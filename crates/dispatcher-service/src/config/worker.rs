@@ -43,6 +43,8 @@ pub struct Worker {
     pub max_tasks: Option<u64>,
     /// Resident memory, in bytes, above which a worker is replaced once it is idle; `None` is no limit.
     pub max_rss: Option<u64>,
+    /// Workers in a row that could not be started, with none left, after which the service ends; `None` is never.
+    pub max_start_failures: Option<u32>,
     /// Whether text that begins with `lambda` is run at all; no.
     pub allow_eval: bool,
     /// What a worker process may do.

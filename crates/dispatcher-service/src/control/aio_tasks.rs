@@ -3,15 +3,15 @@
 //! The name is dispatcherd's, whose tasks are those of asyncio. Native tasks have no stack to print, so `stack` says in
 //! words what a task holds and waits for; `limit` bounds its lines, as it bounds the frames there.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Context, Reply};
+use super::{Context, Reply, number};
 
 /// The lines of a task when the request names no limit.
 const LINES: usize = 5;
 
 pub(super) fn aio_tasks(context: &mut Context<'_>, data: &Reply) -> Reply {
-    let limit = data.get("limit").and_then(limit).unwrap_or(LINES);
+    let limit = data.get("limit").and_then(number).map_or(LINES, |lines| lines as usize);
     let mut reply = Reply::new();
     let mut entry = |name: String, done: bool, lines: &[String]| {
         let stack = lines[..limit.min(lines.len())].join("\n");
@@ -62,12 +62,4 @@ fn driver(context: &Context<'_>) -> [String; 2] {
         engine.held_count("blocked"),
     );
     [wakeup, tasks]
-}
-
-/// A number, or the text of one, as a command line sends it.
-fn limit(value: &Value) -> Option<usize> {
-    match value {
-        Value::String(text) => text.trim().parse().ok(),
-        value => value.as_u64().and_then(|limit| limit.try_into().ok()),
-    }
 }

@@ -1,6 +1,6 @@
 //! `main`: the counts of the service and its pool.
 
-use dispatcher_engine::PoolView;
+use dispatcher_engine::{Engine, PoolView};
 use serde_json::{Value, json};
 
 use super::{Context, Reply, object};
@@ -10,6 +10,7 @@ pub(super) fn main_status(context: &mut Context<'_>, _data: &Reply) -> Reply {
     let pool = context.engine.pool_view();
     let refused: serde_json::Map<_, _> =
         counters.refused.iter().map(|(reason, count)| ((*reason).to_owned(), Value::from(*count))).collect();
+    let held = context.engine.held();
     let reply = json!({
         "received_count": counters.received,
         "control_count": counters.control,
@@ -18,7 +19,7 @@ pub(super) fn main_status(context: &mut Context<'_>, _data: &Reply) -> Reply {
             "next_worker_id": pool.next_worker,
             "finished_count": counters.finished,
             "canceled_count": counters.canceled,
-            "retirement_count": counters.retired,
+            "retirement_count": context.engine.retired_count(),
             "worker_ct": pool.workers,
             "running_ct": pool.running,
             "active_task_ct": pool.active,
@@ -29,10 +30,25 @@ pub(super) fn main_status(context: &mut Context<'_>, _data: &Reply) -> Reply {
             "workers_lost_count": counters.workers_lost,
             "usage": usage(context, &pool),
         },
+        "state": state(context.engine),
+        "held": {"tasks": held.0, "bytes": held.1},
+        "start_failures": context.engine.start_failures(),
+        "to_recycle": context.engine.renewing_count(),
         "refused": refused,
         "uptime": context.service.started.elapsed().as_secs_f64(),
     });
     object(reply)
+}
+
+/// What the service does with tasks, in a word.
+pub(super) fn state(engine: &Engine) -> &'static str {
+    match engine.switches() {
+        _ if engine.is_stopping() => "stopping",
+        (true, true) => "running",
+        (true, false) => "paused",
+        (false, true) => "quiet",
+        (false, false) => "quiet, paused",
+    }
 }
 
 /// When each number of workers was last needed: the five greatest numbers, and those around the present one.

@@ -54,6 +54,7 @@ impl Driver {
                     self.service.tally.count(&event);
                     events::record(event);
                 }
+                Effect::GiveUp { why } => self.end = Some(End::Fatal(why)),
                 Effect::Finished => self.end = Some(End::Stopped),
             }
         }

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::channel::Channel;
 use super::confinement::Confinement;
+use super::memory::Memory;
 use super::process::Process;
 use super::template::ForkRequest;
 use super::tickets::Tickets;
@@ -47,6 +48,8 @@ pub(crate) struct Launched {
     /// `None` for a worker that cannot be handed tasks early.
     pub(crate) tickets: Option<Tickets>,
     pub(crate) process: Process,
+    /// `None` when nobody wants to know.
+    pub(crate) memory: Option<Memory>,
 }
 
 /// Makes workers.
@@ -55,22 +58,32 @@ pub(crate) struct Launcher {
     means: Means,
     /// The reading end that each forked worker gets a copy of.
     lifeline: OwnedFd,
+    /// Whether somebody wants to know how much memory workers hold.
+    watches_memory: bool,
     /// Held, never written: its closing is the message.
     _held: OwnedFd,
 }
 
 impl Launcher {
     /// `owner` is the user that workers run as, if it is not our own: each opens its lifeline anew.
-    pub(crate) fn new(means: Means, owner: Option<u32>) -> io::Result<Self> {
+    pub(crate) fn new(means: Means, owner: Option<u32>, watches_memory: bool) -> io::Result<Self> {
         let (lifeline, held) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
         if let Some(uid) = owner {
             rustix::fs::fchown(&lifeline, Some(Uid::from_raw(uid)), None)?;
         }
-        Ok(Self { means, lifeline, _held: held })
+        Ok(Self { means, lifeline, watches_memory, _held: held })
     }
 
     /// Makes the process of this worker. The error is a sentence for the log.
     pub(crate) async fn launch(&self, worker: u32) -> Result<Launched, String> {
+        let mut launched = self.make(worker).await?;
+        if self.watches_memory {
+            launched.memory = Memory::of(launched.process.pid());
+        }
+        Ok(launched)
+    }
+
+    async fn make(&self, worker: u32) -> Result<Launched, String> {
         match &self.means {
             Means::Template(requests) => self.fork(worker, requests).await,
             Means::Command(program) => program.spawn(worker),
@@ -90,7 +103,7 @@ impl Launcher {
         let request = ForkRequest { worker, fds: [theirs, worker_tickets, lifeline], answer };
         requests.send(request).map_err(|_| "the fork server is being stopped".to_owned())?;
         let process = answered.await.map_err(|_| "the fork server is being stopped".to_owned())??;
-        Ok(Launched { channel: ours, tickets: Some(tickets), process })
+        Ok(Launched { channel: ours, tickets: Some(tickets), process, memory: None })
     }
 }
 
@@ -115,6 +128,6 @@ impl Program {
             return Err("the configuration is too long for a worker's channel".to_owned());
         }
         let process = Process::own(child).map_err(say)?;
-        Ok(Launched { channel, tickets: None, process })
+        Ok(Launched { channel, tickets: None, process, memory: None })
     }
 }

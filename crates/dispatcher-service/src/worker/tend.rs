@@ -15,6 +15,7 @@ use tracing::{debug, warn};
 use super::Outgoing;
 use super::channel::Channel;
 use super::launch::{Launched, Launcher};
+use super::memory::Memory;
 use super::process::Process;
 use super::tickets::Tickets;
 use crate::inbox::Inbox;
@@ -77,6 +78,7 @@ struct Tender {
     channel: Channel,
     tickets: Option<Tickets>,
     process: Process,
+    memory: Option<Memory>,
     inbox: mpsc::Sender<Inbox>,
     reader: FrameReader,
     /// What the socket did not take yet.
@@ -101,6 +103,7 @@ impl Tender {
             channel: launched.channel,
             tickets: launched.tickets,
             process: launched.process,
+            memory: launched.memory,
             inbox,
             reader: FrameReader::new(MAX_FRAME),
             unsent: Vec::new(),
@@ -263,6 +266,14 @@ impl Tender {
         }
     }
 
+    /// Said before the end of the task is, so that a worker that holds too much is not given the next one.
+    async fn tell_memory(&self) {
+        if let Some(resident) = self.memory.as_ref().and_then(Memory::resident) {
+            let worker = self.worker;
+            self.report(Inbox::Engine(Input::WorkerMemory { worker, resident })).await;
+        }
+    }
+
     async fn heard(&self, frame: WorkerFrame) {
         let worker = self.worker;
         let input = match frame {
@@ -272,7 +283,10 @@ impl Tender {
                 Input::WorkerReady { worker, slots: ready.slots, ahead }
             }
             WorkerFrame::Started { uuid } => Input::TaskStarted { worker, uuid },
-            WorkerFrame::Done(done) => Input::TaskDone { worker, done },
+            WorkerFrame::Done(done) => {
+                self.tell_memory().await;
+                Input::TaskDone { worker, done }
+            }
             WorkerFrame::Control { id, command, data } => {
                 return self.report(Inbox::Control { worker, id, command, data }).await;
             }

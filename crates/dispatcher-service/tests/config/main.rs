@@ -1,6 +1,7 @@
-//! The configuration file: `keys` is what it may say, `shapes` what is seen in the wild. Here is how both ask.
+//! The configuration file: `keys` and `limits` are what it may say, `shapes` what is seen in the wild. Here is how both ask.
 
 mod keys;
+mod limits;
 mod shapes;
 
 use dispatcher_service::config::{Complaints, Config, Source, load};

@@ -32,6 +32,7 @@ pub(super) fn worker(root: &Node) -> Worker {
         task_prefixes: read.texts("task_prefixes"),
         max_tasks: read.value("max_tasks").as_u64(),
         max_rss: read.bytes("max_rss"),
+        max_start_failures: read.count("max_start_failures"),
         allow_eval: read.flag("allow_eval"),
         isolation: super::isolation::isolation(root),
     }

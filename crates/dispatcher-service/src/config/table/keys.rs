@@ -13,8 +13,7 @@ use brokers::BROKERS;
 use producers::PRODUCERS;
 use worker::WORKER;
 
-/// Far beyond what one machine runs; keeps a slip of the finger from starting a million processes.
-const MOST_WORKERS: u64 = 10_000;
+const MOST_WORKERS: u64 = dispatcher_engine::MOST_WORKERS as u64;
 
 const SECONDS: Shape = Shape::Seconds { zero: true };
 const PATH: Shape = Shape::Text;
@@ -76,6 +75,18 @@ static SERVICE: Section = section(
             SECONDS,
             "5",
             "Own. Seconds that a cancelled task has before its worker gets SIGTERM.",
+        ),
+        key(
+            "queue_limit",
+            Shape::Count { least: 1, most: u32::MAX as u64 },
+            "1000000",
+            "Own. Tasks that may be here, waiting or running; more are dropped, counted and logged.",
+        ),
+        key(
+            "queue_bytes",
+            Shape::Bytes,
+            r#""256MiB""#,
+            "Own. Memory that their messages may take, with 300 bytes for each task.",
         ),
         key("terminate_grace", SECONDS, "3", "Own. Seconds that a worker has after SIGTERM before SIGKILL."),
         key(

@@ -48,6 +48,12 @@ pub(super) static WORKER: Section = section(
             "null",
             "Own. Resident memory above which a worker is replaced, after the task that it is running, as 512MiB; null: no limit.",
         ),
+        key(
+            "max_start_failures",
+            Shape::Optional(&Shape::Count { least: 1, most: u32::MAX as u64 }),
+            "null",
+            "Own. Workers in a row that could not be started, with none left, after which the service ends with exit code 1; null: it goes on trying, unready.",
+        ),
         key("allow_eval", Shape::Flag, "false", "Own. Whether text that begins with lambda is run."),
         key(
             "limits",

@@ -1,0 +1,25 @@
+//! Bounds: how many, how much, how often.
+
+use crate::{good, refused};
+
+#[test]
+fn the_queue_has_a_bound_by_default_and_may_have_another() {
+    let config = good("version: 2");
+    assert_eq!((config.queue_limit, config.queue_bytes), (1_000_000, 256 << 20));
+    let config = good("version: 2\nservice: {queue_limit: 5, queue_bytes: 64 KiB}");
+    assert_eq!((config.queue_limit, config.queue_bytes), (5, 64 << 10));
+    assert!(refused("version: 2\nservice: {queue_limit: 0}").contains("has to be from 1"));
+    assert!(
+        refused("version: 2\nservice: {queue_bytes: much}").contains("as 1048576, 512KiB, 300MiB or 2GiB")
+    );
+}
+
+#[test]
+fn workers_are_replaced_by_no_limit_unless_one_is_set() {
+    let worker = good("version: 2").worker;
+    assert_eq!((worker.max_tasks, worker.max_rss, worker.max_start_failures), (None, None, None));
+    let worker = good("version: 2\nworker: {max_tasks: 100, max_rss: 512MiB, max_start_failures: 7}").worker;
+    assert_eq!((worker.max_tasks, worker.max_rss), (Some(100), Some(512 << 20)));
+    assert_eq!(worker.max_start_failures, Some(7));
+    assert!(refused("version: 2\nworker: {max_tasks: 0}").contains("has to be from 1"));
+}
