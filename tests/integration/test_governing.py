@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from collections.abc import Callable
 from typing import Any
 
 from conftest import Service, wait_until
+from dispatcher._binary import find_binary
 
 
 def ask(service: Service, command: str, **data: Any) -> dict[str, Any]:
@@ -41,6 +44,24 @@ def test_a_quiet_service_ends_what_it_has_and_can_then_be_stopped_without_loss(s
     wait_until(lambda: any("no task is left" in line["message"] for line in service.log_lines()), "line that says so")
     assert service.stop() == 0
     assert not any("abandoned" in line["message"] for line in service.log_lines())
+
+
+def test_the_command_waits_until_a_quiet_service_has_nothing_left(service: Service) -> None:
+    service.submit("nap", 1, "first")
+    service.wait_record("start")
+
+    def quiet(seconds: str) -> subprocess.CompletedProcess[str]:
+        config = str(service.home / "dispatcher.yml")
+        command = [str(find_binary()), "ctl", "quiet", "--wait", seconds, "--config", config, "--output", "json"]
+        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+
+    early = quiet("0.1")
+    assert early.returncode == 1 and "left: 1 running" in early.stderr, early
+    done = quiet("20")
+    assert done.returncode == 0 and done.stderr.splitlines()[-1] == "nothing is left", done
+    assert json.loads(done.stdout)[0]["left"] == {"running": 0, "queued": 0, "delayed": 0, "blocked": 0}
+    assert len(service.records("end")) == 1
+    assert quiet("soon").returncode == 2
 
 
 def test_the_number_of_workers_changes_while_the_service_runs(service: Service) -> None:

@@ -84,7 +84,7 @@ pub(crate) struct Serve {
 }
 
 /// Where the config file is.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct ConfigFile {
     /// The config file [default: the file named by DISPATCHER_CONFIG_FILE or DISPATCHERD_CONFIG_FILE, else dispatcher.yml]
     #[arg(long, value_name = "FILE", global = true)]
@@ -97,7 +97,7 @@ pub(crate) struct ConfigFile {
 /// empty and the exit code is 1.
 ///
 /// Example: dispatcher ctl running --task app.tasks.report
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(after_help = CODES)]
 pub(crate) struct Ctl {
     #[command(subcommand)]

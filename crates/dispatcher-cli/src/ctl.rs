@@ -5,6 +5,7 @@
 
 mod ask;
 mod commands;
+mod quiet;
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -28,6 +29,11 @@ pub(crate) fn ctl(arguments: &Ctl, manner: Manner) -> Result<Exit, CliError> {
     let file = settings::file(arguments.config.config.as_deref());
     debug!(target: "dispatcher.cli", "using the config {}", file.display());
     let config = settings::load(arguments.config.config.as_deref())?;
+    let mut arguments = arguments.clone();
+    if let Some(patience) = quiet::patience(&mut arguments)? {
+        return quiet::wait(&config, &arguments, patience);
+    }
+    let arguments = &arguments;
     let Some(interval) = arguments.watch else { return round(&config, arguments) };
     if !arguments.request.is_question() {
         let what =

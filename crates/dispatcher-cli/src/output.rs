@@ -51,6 +51,11 @@ pub(crate) fn fail(what: &str, hint: Option<&str>) {
     warn(&format!("error: {what}\n{hint}"));
 }
 
+/// Writes a line about how far something is to standard error.
+pub(crate) fn note(line: &str) {
+    warn(&format!("{line}\n"));
+}
+
 /// Writes a text to standard error.
 fn warn(text: &str) {
     // Nobody reads any more, so there is nobody to tell.

@@ -51,7 +51,11 @@ const COMMANDS: &[Entry] = &[
     question("chunks", "Long messages of which pieces are missing", &[]),
     question("metrics", "The metrics server and what became of its requests", &[]),
     order("pause", "Begin no more tasks; new ones are taken and wait", &[]),
-    order("quiet", "Take no more tasks and end those that are here, for a deploy", &[]),
+    order(
+        "quiet",
+        "Take no more tasks and end those that are here, for a deploy",
+        &[option("wait", "Seconds to wait until none is left; what is left then is a failure")],
+    ),
     order("resume", "Take and begin tasks again, after pause or quiet", &[]),
     order(
         "recycle",

@@ -3,6 +3,7 @@
 use dispatcher_engine::Ended;
 use serde_json::{Value, json};
 
+use super::entries::Entries;
 use super::{Context, Reply, filter, number};
 
 /// The entries of a reply when the request names no number.
@@ -18,23 +19,33 @@ pub(super) fn ended(context: &mut Context<'_>, data: &Reply) -> Reply {
             && wanted.uuid.as_deref().is_none_or(|uuid| uuid == ended.uuid)
             && outcome.as_deref().is_none_or(|outcome| outcome == ended.how.label())
     };
-    let entry = |(place, ended): (usize, &Ended)| {
-        let since = context.now.saturating_duration_since(ended.at);
-        let error = ended
-            .error
-            .as_ref()
-            .map(|error| json!({"type": error.kind, "message": error.message, "trace": error.trace}));
-        let entry = json!({
-            "uuid": ended.uuid,
-            "task": ended.task,
-            "outcome": ended.how.label(),
-            "reason": ended.why,
-            "error": error,
-            "worker": ended.worker.map(|worker| format!("worker-{}", worker.0)),
-            "seconds": ended.ran.as_secs_f64(),
-            "ended_ago": since.as_secs_f64(),
-        });
-        (format!("ended-{place}"), entry)
-    };
-    last.into_iter().filter(fits).take(limit).enumerate().map(entry).collect()
+    let chosen: Vec<_> = last.into_iter().filter(fits).take(limit).collect();
+    let mut entries = Entries::new();
+    for (place, ended) in chosen.iter().enumerate() {
+        let entry = entry(ended, context);
+        let length = entry.to_string().len();
+        if !entries.has_room(length) {
+            entries.leave_out(chosen.len() - place);
+            break;
+        }
+        entries.put(format!("ended-{place}"), length, entry);
+    }
+    entries.finish()
+}
+
+fn entry(ended: &Ended, context: &Context<'_>) -> Value {
+    let error = ended
+        .error
+        .as_ref()
+        .map(|error| json!({"type": error.kind, "message": error.message, "trace": error.trace}));
+    json!({
+        "uuid": ended.uuid,
+        "task": ended.task,
+        "outcome": ended.how.label(),
+        "reason": ended.why,
+        "error": error,
+        "worker": ended.worker.map(|worker| format!("worker-{}", worker.0)),
+        "seconds": ended.ran.as_secs_f64(),
+        "ended_ago": context.now.saturating_duration_since(ended.at).as_secs_f64(),
+    })
 }
