@@ -180,3 +180,86 @@ def test_what_cannot_be_is_refused_at_the_start_by_its_place(
     assert service.process is not None
     assert service.process.wait(10) == 2
     assert said in service.log.read_text()
+
+
+def unified() -> Path | None:
+    """The folder of our own control group (version 2), if we may divide it."""
+    own = next(line[3:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::"))
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        left, _, right = line.partition(" - ")
+        if right.startswith("cgroup2 "):
+            folder = Path(left.split()[4] + own)
+            return folder if os.access(folder, os.W_OK) else None
+    return None
+
+
+divisible = pytest.mark.skipif(unified() is None, reason="no control group of version 2 that we may divide")
+
+
+def groups_of(service: Service) -> Path:
+    folder = unified()
+    assert folder is not None
+    return folder / f"dispatcher-{service.pid}"
+
+
+@divisible
+def test_each_worker_is_in_a_control_group_that_goes_with_it(make_service: MakeService) -> None:
+    service = make_service(worker={"cgroup": "required"}).start()
+    seen = look_inside(service)
+    group = groups_of(service) / "worker-0"
+    assert seen["cgroup"].splitlines()[-1].endswith(f"/{group.parent.name}/worker-0")
+    assert (group / "cgroup.procs").read_text().split() == [str(seen["pid"])]
+    service.submit("die", "exit")
+    service.wait_record("dying")
+    wait_until(lambda: not group.exists(), "removal of the dead worker's group")
+    assert service.stop() == 0
+    assert not group.parent.exists()
+
+
+@divisible
+@root
+def test_a_worker_of_another_user_gets_into_its_control_group(make_dropped: MakeService) -> None:
+    service = make_dropped(cgroup="required").start()
+    assert look_inside(service)["cgroup"].splitlines()[-1].endswith("/worker-0")
+
+
+@divisible
+@pytest.mark.parametrize("method", ["ForkServerManager", "SpawnServerManager"])
+@pytest.mark.parametrize("how", ["child", "program", "daemon", "daemon_program"])
+def test_what_a_task_leaves_behind_ends_with_its_worker_and_not_before(
+    make_service: MakeService, how: str, method: str
+) -> None:
+    pool = {"pool_kwargs": {"min_workers": 1, "max_workers": 1}, "shutdown_grace": 0, "process_manager_cls": method}
+    service = make_service(service=pool, worker={"cgroup": "required"}).start()
+    service.submit("leave_behind", how)
+    left = service.wait_record("left")["left"]
+    service.submit("record")
+    service.wait_record("record")
+    assert alive(left)
+    service.submit("die", "kill")
+    wait_until(lambda: not alive(left), "end of what the task left behind", 5)
+    service.submit("record")
+    service.wait_record("record", 2)
+
+
+@divisible
+def test_groups_of_a_killed_service_are_removed_by_the_next(make_service: MakeService) -> None:
+    first = make_service(worker={"cgroup": "required"}).start()
+    group = groups_of(first)
+    first.stop(9)
+    assert group.exists()
+    make_service(worker={"cgroup": "required"}).start()
+    assert not group.exists()
+
+
+def test_bounds_that_the_machine_cannot_set_are_a_reason(make_service: MakeService) -> None:
+    folder = unified()
+    if folder is not None and "memory" in (folder / "cgroup.controllers").read_text().split():
+        pytest.skip("this machine can set them")
+    service = make_service(worker={"cgroup": "required", "memory_max": "1GiB"})
+    service.launch()
+    assert service.process is not None
+    assert service.process.wait(10) == 2
+    assert "worker.cgroup: required, but" in service.log.read_text()
+    other = make_service(worker={"memory_max": "1GiB"}).start()
+    assert any("have no effect" in line["message"] for line in other.log_lines())

@@ -105,7 +105,8 @@ pub(crate) fn launcher(
     let confinement = isolation::confinement(config)?;
     let owner = confinement.account.as_ref().map(|account| account.uid);
     let (means, template) = means(config, options, confinement);
-    Ok((Launcher::new(means, owner, config.worker.max_rss.is_some())?, template))
+    let groups = isolation::groups(config)?;
+    Ok((Launcher::new(means, owner, groups, config.worker.max_rss.is_some())?, template))
 }
 
 fn means(

@@ -1,5 +1,6 @@
 //! A worker as the driver holds it: a handle that takes orders and never makes it wait.
 
+pub(crate) mod cgroup;
 pub(crate) mod confinement;
 pub(crate) mod launch;
 pub(crate) mod step;
@@ -9,6 +10,7 @@ mod descendants;
 mod memory;
 mod packet;
 mod process;
+mod shortage;
 mod tend;
 mod tickets;
 mod watched;

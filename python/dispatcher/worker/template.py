@@ -26,7 +26,7 @@ from dispatcher.registry import registry
 from . import lifeline
 from .ending import end_all_below, leave, quit_now
 from .kernel import adopt_orphans, die_with_parent
-from .limits import take_on
+from .limits import enter_group, take_on
 from .log import note
 from .loop import live
 from .outcome import describe
@@ -161,23 +161,24 @@ class ForkServer:
         try:
             request = json.loads(data)
             if request.get("event") == "fork":
-                self._fork(int(request["worker"]), fds.tolist())
+                self._fork(int(request["worker"]), fds.tolist(), request.get("group", ""))
         finally:
             for fd in fds:
                 os.close(fd)
         return True
 
-    def _fork(self, worker: int, fds: list[int]) -> None:
+    def _fork(self, worker: int, fds: list[int], group: str) -> None:
         """Makes a worker and says so, or why not."""
         try:
-            if len(fds) != 3:
-                raise OSError(f"{len(fds)} of 3 file descriptors came; is there room for more (ulimit -n)?")
+            wanted = 4 if group else 3
+            if len(fds) != wanted:
+                raise OSError(f"{len(fds)} of {wanted} file descriptors came; is there room for more (ulimit -n)?")
             # What the modules have printed would come out once more in each child.
             sys.stdout.flush()
             sys.stderr.flush()
             pid = os.fork()
             if pid == 0:
-                self._become_worker(worker, fds)
+                self._become_worker(worker, fds, group)
             # Nothing is buried between the fork and here, so the pid is still that of the child.
             try:
                 handle = os.pidfd_open(pid)
@@ -191,9 +192,11 @@ class ForkServer:
         _say(self._sock, {"event": "forked", "worker": worker, "pid": pid}, (handle,))
         os.close(handle)
 
-    def _become_worker(self, worker: int, fds: list[int]) -> NoReturn:
+    def _become_worker(self, worker: int, fds: list[int], group: str) -> NoReturn:
         code = 1
         try:
+            if group:
+                enter_group(fds.pop(), required=group == "required")
             channel, tickets, life = (lift(fd) for fd in fds)
             lifeline.hold(life)
             signal.set_wakeup_fd(-1)

@@ -7,9 +7,11 @@ use std::ffi::CString;
 
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 use rustix::process::{Rlimit, getrlimit, setrlimit};
+use tracing::{info, warn};
 
 use crate::RunError;
-use crate::config::{Account as Wanted, Config, Isolation};
+use crate::config::{Account as Wanted, CgroupUse, Config, Isolation};
+use crate::worker::cgroup::{Bounds, Groups};
 use crate::worker::confinement::{Account, Confinement};
 use crate::worker::step::resource;
 
@@ -45,6 +47,29 @@ pub(crate) fn confinement(config: &Config) -> Result<Confinement, RunError> {
         limits,
         ..Confinement::default()
     })
+}
+
+/// The control group that workers get theirs in; none where it is not wanted, or cannot be and need not.
+pub(crate) fn groups(config: &Config) -> Result<Option<Groups>, RunError> {
+    let isolation = &config.worker.isolation;
+    let required = isolation.cgroup == CgroupUse::Required;
+    if isolation.cgroup == CgroupUse::Off {
+        return Ok(None);
+    }
+    let bounds = Bounds { memory: isolation.memory_max, pids: isolation.pids_max, cpu: isolation.cpu_max };
+    let bounded = bounds != Bounds::default();
+    match Groups::open(bounds, required) {
+        Ok(groups) => Ok(Some(groups)),
+        Err(why) if required => Err(RunError::Config(format!("worker.cgroup: required, but {why}"))),
+        Err(why) if bounded => {
+            warn!(target: "dispatcher.main", "worker.memory_max, pids_max and cpu_max have no effect: {why}");
+            Ok(Groups::open(Bounds::default(), false).ok())
+        }
+        Err(why) => {
+            info!(target: "dispatcher.main", "workers have no control groups of their own: {why}");
+            Ok(None)
+        }
+    }
 }
 
 /// The account to change to; none if there is nothing to change.
@@ -136,8 +161,6 @@ fn processes(isolation: &Isolation, max_workers: u32) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{CgroupUse, Isolation};
-
     fn wants(user: Option<Wanted>, group: Option<Wanted>) -> Isolation {
         Isolation {
             user,

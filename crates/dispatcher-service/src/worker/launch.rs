@@ -8,14 +8,18 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
 
+use dispatcher_engine::Exit;
 use rustix::fs::Uid;
 use rustix::pipe::PipeFlags;
 use tokio::sync::{mpsc, oneshot};
+use tracing::warn;
 
+use super::cgroup::{Groups, Leaf};
 use super::channel::Channel;
 use super::confinement::Confinement;
 use super::memory::Memory;
 use super::process::Process;
+use super::shortage::MemoryKills;
 use super::template::ForkRequest;
 use super::tickets::Tickets;
 
@@ -56,6 +60,9 @@ pub(crate) struct Launched {
 #[derive(Debug)]
 pub(crate) struct Launcher {
     means: Means,
+    /// Where each worker gets a control group of its own.
+    groups: Option<Groups>,
+    memory_kills: MemoryKills,
     /// The reading end that each forked worker gets a copy of.
     lifeline: OwnedFd,
     /// Whether somebody wants to know how much memory workers hold.
@@ -66,41 +73,65 @@ pub(crate) struct Launcher {
 
 impl Launcher {
     /// `owner` is the user that workers run as, if it is not our own: each opens its lifeline anew.
-    pub(crate) fn new(means: Means, owner: Option<u32>, watches_memory: bool) -> io::Result<Self> {
+    pub(crate) fn new(
+        means: Means,
+        owner: Option<u32>,
+        groups: Option<Groups>,
+        watches_memory: bool,
+    ) -> io::Result<Self> {
         let (lifeline, held) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
         if let Some(uid) = owner {
             rustix::fs::fchown(&lifeline, Some(Uid::from_raw(uid)), None)?;
         }
-        Ok(Self { means, lifeline, watches_memory, _held: held })
+        let memory_kills = MemoryKills::new("/proc/vmstat");
+        Ok(Self { means, groups, memory_kills, lifeline, watches_memory, _held: held })
     }
 
     /// Makes the process of this worker. The error is a sentence for the log.
     pub(crate) async fn launch(&self, worker: u32) -> Result<Launched, String> {
-        let mut launched = self.make(worker).await?;
-        if self.watches_memory {
-            launched.memory = Memory::of(launched.process.pid());
-        }
-        Ok(launched)
+        let leaf = self.leaf(worker)?;
+        self.memory_kills.risen();
+        let made = match &self.means {
+            Means::Template(requests) => self.fork(worker, requests, leaf.as_ref()).await,
+            Means::Command(program) => program.spawn(worker, leaf.as_ref()),
+        }?;
+        let memory = self.watches_memory.then(|| Memory::of(made.process.pid())).flatten();
+        Ok(Launched { process: made.process.within(leaf), memory, ..made })
     }
 
-    async fn make(&self, worker: u32) -> Result<Launched, String> {
-        match &self.means {
-            Means::Template(requests) => self.fork(worker, requests).await,
-            Means::Command(program) => program.spawn(worker),
+    /// A control group for this worker. Where it is not asked for, a worker without one is better than none.
+    fn leaf(&self, worker: u32) -> Result<Option<Leaf>, String> {
+        let Some(groups) = &self.groups else { return Ok(None) };
+        match groups.leaf(worker) {
+            Ok(leaf) => Ok(Some(leaf)),
+            Err(error) if groups.required => Err(format!("cannot make its control group: {error}")),
+            Err(error) => {
+                warn!(target: "dispatcher.pool", worker, %error, "cannot make its control group; it has none");
+                Ok(None)
+            }
         }
+    }
+
+    /// How a process ended, as far as more is known than its wait status says.
+    pub(crate) fn explain(&self, exit: Exit, process: &Process) -> Exit {
+        process.explain(exit, &self.memory_kills)
     }
 
     async fn fork(
         &self,
         worker: u32,
         requests: &mpsc::UnboundedSender<ForkRequest>,
+        leaf: Option<&Leaf>,
     ) -> Result<Launched, String> {
         let say = |error: io::Error| format!("cannot make the worker's channel: {error}");
         let (ours, theirs) = Channel::pair().map_err(say)?;
         let (tickets, worker_tickets) = Tickets::new().map_err(say)?;
         let lifeline = self.lifeline.try_clone().map_err(say)?;
+        let required = self.groups.as_ref().is_some_and(|groups| groups.required);
+        let entrance = leaf.map(Leaf::entrance).transpose().map_err(say)?;
+        let group = entrance.map(|entrance| (entrance, required));
         let (answer, answered) = oneshot::channel();
-        let request = ForkRequest { worker, fds: [theirs, worker_tickets, lifeline], answer };
+        let request = ForkRequest { worker, fds: [theirs, worker_tickets, lifeline], group, answer };
         requests.send(request).map_err(|_| "the fork server is being stopped".to_owned())?;
         let process = answered.await.map_err(|_| "the fork server is being stopped".to_owned())??;
         Ok(Launched { channel: ours, tickets: Some(tickets), process, memory: None })
@@ -109,7 +140,7 @@ impl Launcher {
 
 impl Program {
     /// Starts it with its channel as standard input.
-    fn spawn(&self, worker: u32) -> Result<Launched, String> {
+    fn spawn(&self, worker: u32, leaf: Option<&Leaf>) -> Result<Launched, String> {
         let say = |error: io::Error| {
             format!(
                 "cannot start the worker command '{}': {error}; see worker.command in the configuration",
@@ -117,7 +148,9 @@ impl Program {
             )
         };
         let (mut channel, theirs) = Channel::pair().map_err(say)?;
-        let mut command = self.confinement.command(&self.file, &self.args, true, None).map_err(say)?;
+        let procs = leaf.map(Leaf::procs);
+        let mut command =
+            self.confinement.command(&self.file, &self.args, true, procs.as_deref()).map_err(say)?;
         let child =
             command.env(WORKER_ID, worker.to_string()).stdin(Stdio::from(theirs)).spawn().map_err(say)?;
         // It holds the other end as long as it is there.

@@ -20,7 +20,7 @@ use super::watched::watch;
 const MAX_PACKET: usize = 256 * 1024;
 
 /// The most descriptors that travel with one packet, in either direction.
-const MAX_FDS: usize = 4;
+const MAX_FDS: usize = 8;
 
 /// The service's end of a packet socket.
 #[derive(Debug)]

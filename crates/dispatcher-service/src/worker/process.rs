@@ -17,7 +17,10 @@ use tokio::io::unix::AsyncFd;
 use tokio::process::Child;
 use tokio::sync::oneshot;
 
+use super::cgroup::Leaf;
 use super::descendants;
+
+use super::shortage::MemoryKills;
 use super::watched::watch;
 
 /// How long the fork server may take to report the exit status of a worker that is seen to be gone. It does so
@@ -33,6 +36,10 @@ pub(crate) struct Process {
     pidfd: Arc<AsyncFd<OwnedFd>>,
     /// Made once and kept: a wait that is begun anew at every turn of its owner's loop costs more than the turn.
     exit: Pin<Box<dyn Future<Output = Exit> + Send + Sync>>,
+    /// Its control group, if it has one; all that is in it ends with this.
+    leaf: Option<Leaf>,
+    /// We have sent SIGKILL ourselves.
+    killed: bool,
 }
 
 impl Process {
@@ -40,7 +47,7 @@ impl Process {
     pub(crate) fn forked(pid: i32, pidfd: OwnedFd, status: oneshot::Receiver<i32>) -> io::Result<Self> {
         let pidfd = Arc::new(watch(pidfd, Interest::READABLE)?);
         let exit = Box::pin(reported(Arc::clone(&pidfd), status));
-        Ok(Self { pid, pidfd, exit })
+        Ok(Self { pid, pidfd, exit, leaf: None, killed: false })
     }
 
     /// A process that we spawned ourselves.
@@ -54,7 +61,24 @@ impl Process {
                 Err(_) => Exit::Unknown,
             }
         });
-        Ok(Self { pid: pid.as_raw_pid(), pidfd, exit })
+        Ok(Self { pid: pid.as_raw_pid(), pidfd, exit, leaf: None, killed: false })
+    }
+
+    /// With the control group that it is in.
+    pub(crate) fn within(mut self, leaf: Option<Leaf>) -> Self {
+        self.leaf = leaf;
+        self
+    }
+
+    /// How it ended, as far as more is known than its wait status says.
+    pub(crate) fn explain(&self, exit: Exit, kills: &MemoryKills) -> Exit {
+        // Looked at whatever the exit is, so that an old kill is not taken for a later one.
+        let somewhere = kills.risen();
+        if exit != Exit::Signal(Signal::KILL.as_raw()) || self.killed {
+            return exit;
+        }
+        let certain = self.leaf.as_ref().is_some_and(Leaf::out_of_memory);
+        if certain || somewhere { Exit::OutOfMemory { certain } } else { exit }
     }
 
     pub(crate) fn pid(&self) -> i32 {
@@ -68,7 +92,11 @@ impl Process {
     }
 
     /// Ends the process and everything below it, whatever they are doing.
-    pub(crate) fn kill_tree(&self) {
+    pub(crate) fn kill_tree(&mut self) {
+        self.killed = true;
+        if let Some(leaf) = &self.leaf {
+            leaf.kill();
+        }
         // Stopped first, so that it starts nothing more while its children are being found.
         self.signal(Signal::STOP);
         for _ in 0..KILL_ROUNDS {

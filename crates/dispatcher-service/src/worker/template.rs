@@ -32,6 +32,8 @@ pub(crate) struct ForkRequest {
     pub(crate) worker: u32,
     /// The worker's channel, the reading end of its tickets, and the reading end of the lifeline.
     pub(crate) fds: [OwnedFd; 3],
+    /// Where the worker writes itself in to be in its control group, and whether it may not live without.
+    pub(crate) group: Option<(OwnedFd, bool)>,
     pub(crate) answer: oneshot::Sender<Result<Process, String>>,
 }
 
@@ -156,9 +158,13 @@ impl Template {
     }
 
     async fn fork(&mut self, request: ForkRequest) {
-        let packet = json!({"event": "fork", "worker": request.worker}).to_string();
-        let fds = [request.fds[0].as_fd(), request.fds[1].as_fd(), request.fds[2].as_fd()];
-        match self.packets.send(packet.as_bytes(), &fds).await {
+        let mut packet = json!({"event": "fork", "worker": request.worker});
+        let mut fds: Vec<_> = request.fds.iter().map(AsFd::as_fd).collect();
+        if let Some((entrance, required)) = &request.group {
+            packet["group"] = json!(if *required { "required" } else { "auto" });
+            fds.push(entrance.as_fd());
+        }
+        match self.packets.send(packet.to_string().as_bytes(), &fds).await {
             Ok(()) => {
                 self.asked.insert(request.worker, request.answer);
             }
@@ -194,7 +200,7 @@ impl Template {
             .ok_or_else(|| "the fork server sent no pid file descriptor".to_owned())
             .and_then(|pidfd| Process::forked(pid, pidfd, waiting).map_err(|error| error.to_string()));
         self.living.insert(worker, status);
-        if let Err(Ok(unwanted)) = answer.send(process) {
+        if let Err(Ok(mut unwanted)) = answer.send(process) {
             // Whoever asked has been told to stop meanwhile.
             unwanted.kill_tree();
         }

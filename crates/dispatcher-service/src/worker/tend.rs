@@ -43,7 +43,8 @@ pub(crate) async fn tend(
             tender.report(Inbox::Spawned { worker, pid }).await;
             let exit = tender.live(waiting, &mut orders).await;
             tender.tell_unbegun().await;
-            exit
+            // What it has left behind ends here, with its control group.
+            launcher.explain(exit, &tender.process)
         }
         Err(why) => Exit::StartFailed(why),
     };
