@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use dispatcher_engine::{BrokerId, Config, Effect, Engine, Input, PoolConfig, Source, WorkerId};
+use dispatcher_engine::{BrokerId, Config, Effect, Engine, Input, PoolConfig, Quota, Source, WorkerId};
 use dispatcher_protocol::{Decoded, Done, Outcome, TaskMessage, decode};
 
 /// Tasks through the engine in one measured step.
@@ -29,7 +29,8 @@ fn submit(engine: &mut Engine, message: TaskMessage, channel: &Arc<str>, now: In
 /// An engine with two busy workers and so many tasks behind them.
 fn loaded(queued: u64, now: Instant, channel: &Arc<str>) -> Engine {
     let pool = PoolConfig { min_workers: 2, max_workers: 2, ..PoolConfig::default() };
-    let mut engine = Engine::new(Config { pools: vec![pool], ..Config::default() }, now);
+    let quota = Quota { tasks: usize::MAX, bytes: usize::MAX, ..Quota::default() };
+    let mut engine = Engine::new(Config { pools: vec![pool], quota, ..Config::default() }, now);
     for worker in [WorkerId(0), WorkerId(1)] {
         engine.handle(Input::WorkerReady { worker, slots: 1, ahead: 8 }, now);
     }
