@@ -24,6 +24,7 @@ sys.path.insert(0, str(TASKS))
 
 import postgres  # noqa: E402
 from dispatcher._binary import find_binary  # noqa: E402
+from dispatcher.chunking import ChunkAccumulator  # noqa: E402
 
 PATIENCE = 20.0
 """Seconds that anything may take on a slow machine; nothing is ever waited for longer than it takes."""
@@ -137,10 +138,13 @@ class Service:
         with psycopg.connect(self.config["brokers"]["pg_notify"]["config"]["conninfo"], autocommit=True) as connection:
             connection.execute(f'LISTEN "{reply_to}"')
             self.publish({"control": command, "reply_to": reply_to, "control_data": data or {}})
-            for note in connection.notifies(timeout=wait, stop_after=1):
-                reply: dict[str, Any] = json.loads(note.payload)
-                reply.pop("node_id")
-                return reply
+            pieces, deadline = ChunkAccumulator(), time.monotonic() + wait
+            while (left := deadline - time.monotonic()) > 0:
+                for note in connection.notifies(timeout=left, stop_after=1):
+                    _, reply = pieces.ingest_dict(json.loads(note.payload))
+                    if reply is not None:
+                        reply.pop("node_id")
+                        return reply
         return None
 
     def main(self) -> dict[str, Any]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import collections
+import fcntl
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -195,3 +200,55 @@ def fork_bomb() -> None:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
     write_down("bombed", children=len(children))
+
+
+@task()
+def loop_in_c() -> None:
+    write_down("start")
+    collections.deque(itertools.repeat(0), maxlen=0)
+
+
+@task()
+def deaf(seconds: float) -> None:
+    """Ignores what can be ignored by name."""
+    for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    write_down("start")
+    time.sleep(seconds)
+
+
+@task()
+def threads(count: int) -> None:
+    for _ in range(count):
+        threading.Thread(target=_sleep_in_thread, daemon=True).start()
+    write_down("start")
+    time.sleep(60)
+
+
+def _sleep_in_thread() -> None:
+    time.sleep(60)
+
+
+@task()
+def scribble() -> None:
+    """Writes rubbish into every pipe of the worker."""
+    write_down("start")
+    fds = [fd for fd in range(64, 100) if _is_writable_pipe(fd)]
+    while True:
+        for fd in fds:
+            with suppress(OSError):  # it is full
+                os.write(fd, b"\x1b[2Jrubbish\xff\n" * 100)
+
+
+def _is_writable_pipe(fd: int) -> bool:
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}").startswith("pipe:") and bool(
+            fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY
+        )
+    except OSError:
+        return False
+
+
+@task(bind=True)
+def ask_for_stacks(binder: Any) -> None:
+    write_down("asked", reply=binder.control("stack"))

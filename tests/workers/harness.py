@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 import uuid as uuid_module
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,7 @@ class Worker:
         self.tickets = tickets
         self.pid = 0
         self.pidfd = -1
+        self.looks = -1
         self.seq = 0
         self._data = b""
         self.ready: Frame = {}
@@ -160,6 +161,15 @@ class Worker:
     def signal(self, number: int) -> None:
         signal.pidfd_send_signal(self.pidfd, number)
 
+    def stack(self, parts: Iterable[str] = (), seconds: float = DEADLINE) -> str:
+        """What the worker writes when it is looked into, once all these parts have come."""
+        self.signal(self.ready["stack_signal"])
+        text, end = "", time.monotonic() + seconds
+        while not text or not all(part in text for part in parts):
+            assert readable(self.looks, max(0.0, end - time.monotonic())), f"no stack in {seconds} s, so far:\n{text}"
+            text += os.read(self.looks, 1 << 16).decode()
+        return text
+
     def cancel(self, uuid: str, **more: Any) -> None:
         self.send({"event": "cancel", "uuid": uuid, **more})
         self.signal(signal.SIGUSR1)
@@ -180,9 +190,10 @@ class Worker:
         for fd in self.tickets or ():
             os.close(fd)
         self.tickets = None
-        if self.pidfd >= 0:
-            os.close(self.pidfd)
-            self.pidfd = -1
+        for fd in (self.pidfd, self.looks):
+            if fd >= 0:
+                os.close(fd)
+        self.pidfd = self.looks = -1
 
 
 def refuse(name: str) -> None:
@@ -271,8 +282,12 @@ class Template:
         tickets = os.pipe()
         worker = Worker(number, ours, tickets, self)
         self.workers.append(worker)
-        self.send({"event": "fork", "worker": number}, (theirs.fileno(), tickets[0], self.lifeline))
+        looks, theirs_looks = os.pipe()
+        os.set_blocking(theirs_looks, False)
+        worker.looks = looks
+        self.send({"event": "fork", "worker": number}, (theirs.fileno(), tickets[0], self.lifeline, theirs_looks))
         theirs.close()
+        os.close(theirs_looks)
         return worker
 
     def exit_of(self, worker: Worker) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import ctypes
+import itertools
 import os
 import signal
 import subprocess
@@ -37,6 +39,34 @@ def loop_in_c(path: str) -> None:
     library = ctypes.PyDLL(None)
     while True:
         library.sleep(3600)
+
+
+@task()
+def loop_within(path: str) -> None:
+    """No signal is ignored, but Python never gets to run a handler of its own."""
+    say(path)
+    collections.deque(itertools.repeat(0), maxlen=0)
+
+
+@task()
+def with_threads(count: int, path: str) -> None:
+    for _ in range(count):
+        threading.Thread(target=wait_in_thread, daemon=True).start()
+    say(path)
+    time.sleep(3600)
+
+
+def wait_in_thread() -> None:
+    time.sleep(3600)
+
+
+@task()
+def ignore_all(path: str) -> None:
+    for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    say(path)
+    while True:
+        time.sleep(3600)
 
 
 @task()

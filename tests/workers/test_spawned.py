@@ -15,7 +15,7 @@ from harness import DEADLINE, HERE, MARK, PYTHON_PATH, Worker, marked, setup_pac
 
 
 class Spawned(Worker):
-    def __init__(self, log: Path, mark: str, first: bytes) -> None:
+    def __init__(self, log: Path, mark: str, first: bytes, *fds: int) -> None:
         ours, theirs = socket.socketpair()
         super().__init__(5, ours, None)
         self.log = log
@@ -27,7 +27,7 @@ class Spawned(Worker):
         theirs.close()
         self.pid = self.process.pid
         self.pidfd = os.pidfd_open(self.pid)
-        self.sock.sendall(first)
+        assert socket.send_fds(self.sock, [first], fds) == len(first)
 
 
 def line(*preload: str) -> bytes:

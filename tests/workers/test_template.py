@@ -81,7 +81,7 @@ def test_a_worker_is_forked_with_a_pidfd_of_its_own(template: Template) -> None:
 def test_a_fork_without_its_descriptors_is_refused_in_words(template: Template) -> None:
     template.send({"event": "fork", "worker": 3}, (0,))
     packet, _ = template.expect("fork_failed")
-    assert packet["worker"] == 3 and "1 of 3 file descriptors" in packet["error"]
+    assert packet["worker"] == 3 and "1 of 4 file descriptors" in packet["error"]
     template.send({"event": "dance"})
     assert template.fork(4).ready["worker"] == 4
 
@@ -147,7 +147,7 @@ def test_descriptors_of_a_worker_stand_high_and_are_closed_at_exec(template: Tem
     worker = template.fork(0)
     found = worker.call("process_tasks.descriptors")["result"]
     ours = {fd: link for fd, (link, _) in found.items() if "socket" in link or "pipe" in link}
-    assert len(ours) == 3 and all(int(fd) >= 64 for fd in ours)
+    assert len(ours) == 4 and all(int(fd) >= 64 for fd in ours)
     assert not any(inheritable for fd, (_, inheritable) in found.items() if int(fd) > 2)
     assert found["0"][0] == os.devnull
     assert worker.call("process_tasks.read_stdin")["result"] == ""

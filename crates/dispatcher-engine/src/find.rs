@@ -52,6 +52,17 @@ pub struct Found {
     pub task: Arc<Task>,
 }
 
+/// A task that a worker has begun.
+#[derive(Clone, Debug)]
+pub struct RunningTask {
+    /// Its worker.
+    pub worker: WorkerId,
+    /// The task.
+    pub task: Arc<Task>,
+    /// When it began.
+    pub since: Instant,
+}
+
 /// Where a task is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -71,6 +82,20 @@ impl std::fmt::Display for Place {
 }
 
 impl Engine {
+    /// Every running task that fits; of one worker, the one that began first stands first.
+    pub fn running(&self, fits: impl Fn(WorkerId, &Task) -> bool) -> Vec<RunningTask> {
+        let mut found = Vec::new();
+        for worker in self.workers_by_use() {
+            let running = worker.running.iter().filter(|running| fits(worker.id, &running.task));
+            found.extend(running.map(|running| RunningTask {
+                worker: worker.id,
+                task: Arc::clone(&running.task),
+                since: running.since,
+            }));
+        }
+        found
+    }
+
     /// Every task that fits, in the order of [`Engine::visit`].
     pub fn find(&self, filter: &Filter) -> Vec<Found> {
         let mut found = Vec::new();

@@ -33,7 +33,7 @@ pub use ended::{Ended, LastEnded};
 pub use engine::Engine;
 pub use event::{CancelReason, DropReason, Event, Rung, SpawnReason, StopReason};
 pub use figures::{Ending, Figures, Histogram, TaskFigures};
-pub use find::{Filter, Found, Place};
+pub use find::{Filter, Found, Place, RunningTask};
 pub use input::{Exit, Input};
 pub use load::TASK_OVERHEAD;
 pub use schedule::{Every, Look, Timetable};

@@ -16,6 +16,7 @@ mod recycle;
 mod run;
 mod running;
 mod scale;
+mod stack;
 mod status;
 mod switches;
 mod workers;
@@ -34,6 +35,8 @@ use crate::tally::{LogTally, Tally};
 use crate::web::Web;
 use crate::worker::WorkerHandle;
 
+pub(crate) use stack::{LastStacks, Stacks};
+
 /// The longest reply, in bytes. Lists end long before; what is longer all the same is not sent.
 const MAX_REPLY: usize = 4 * 1024 * 1024;
 
@@ -41,8 +44,21 @@ const MAX_REPLY: usize = 4 * 1024 * 1024;
 const NAME_SHOWN: usize = 64;
 
 /// Commands that change nothing: without somebody who waits for the reply there is nothing to do.
-const QUESTIONS: &[&str] =
-    &["alive", "running", "workers", "aio_tasks", "main", "producers", "chunks", "status", "metrics"];
+const QUESTIONS: &[&str] = &[
+    "alive",
+    "running",
+    "workers",
+    "aio_tasks",
+    "main",
+    "producers",
+    "chunks",
+    "status",
+    "metrics",
+    "stack",
+];
+
+/// How many answers may wait for workers; whoever asks for more is told to ask again.
+const LATER: usize = 64;
 
 /// What a command says.
 pub(crate) type Reply = Map<String, Value>;
@@ -68,6 +84,8 @@ pub(crate) struct Service {
     pub(crate) log: Arc<LogTally>,
     /// Which requests are answered.
     pub(crate) gate: Gate,
+    /// What tasks were doing that were ended by force.
+    pub(crate) last_stacks: LastStacks,
     /// The metrics server, when there is one.
     pub(crate) web: Option<Web>,
 }
@@ -91,6 +109,14 @@ impl<'a> Context<'a> {
             now,
         }
     }
+}
+
+/// What a request leads to.
+pub(crate) enum Answer {
+    /// The reply.
+    Now(Reply),
+    /// Its reply, as soon as workers have said what they are doing.
+    Later(Stacks),
 }
 
 type Command = fn(&mut Context<'_>, &Reply) -> Reply;
@@ -118,12 +144,16 @@ const COMMANDS: &[(&str, Command)] = &[
 ];
 
 /// Answers a request; an unknown command is answered too.
-pub(crate) fn answer(driver: &mut Driver, command: &str, data: &Reply, now: Instant) -> Reply {
+pub(crate) fn answer(driver: &mut Driver, command: &str, data: &Reply, now: Instant) -> Answer {
+    let waiting = driver.questions.len();
     let mut context = Context::of(driver, now);
-    match COMMANDS.iter().find(|(name, _)| *name == command) {
+    if command == stack::NAME {
+        return stack::stack(&mut context, data, waiting < LATER);
+    }
+    Answer::Now(match COMMANDS.iter().find(|(name, _)| *name == command) {
         Some((_, answer)) => answer(&mut context, data),
         None => error(format!("No control method {}", shown(command))),
-    }
+    })
 }
 
 /// Whether a command does something, whoever hears of it.

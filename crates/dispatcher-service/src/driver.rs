@@ -4,6 +4,7 @@
 //! its `select!` and nowhere else, so nothing outside can make the engine wait. Decides nothing itself.
 
 mod effects;
+mod questions;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,20 +13,20 @@ use std::time::Instant;
 
 use dispatcher_broker::{Broker, FromBroker};
 use dispatcher_engine::{BrokerId, Engine, Input, Source, WorkerId};
-use dispatcher_protocol::write_reply;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Sleep, sleep_until};
 use tracing::{info, warn};
 
-use self::effects::frame;
-use crate::control::{self, Service};
+use self::questions::Origin;
+pub(crate) use self::questions::Questions;
+use crate::control::{self, Answer, Service};
 use crate::gate::Asker;
 use crate::inbox::Inbox;
 use crate::reply::Replies;
 use crate::web;
+use crate::worker::WorkerHandle;
 use crate::worker::launch::Launcher;
-use crate::worker::{Outgoing, WorkerHandle};
 
 /// How much is taken from one channel before the other is looked at: news of workers and deliveries must not
 /// starve each other.
@@ -61,6 +62,8 @@ pub(crate) struct Driver {
     pub(crate) workers: HashMap<WorkerId, WorkerHandle>,
     pub(crate) launcher: Arc<Launcher>,
     pub(crate) inbox: mpsc::Sender<Inbox>,
+    /// Requests whose answers wait for workers.
+    pub(crate) questions: Questions,
     /// Tenders of workers; they end by themselves when their worker does.
     pub(crate) tenders: JoinSet<()>,
     pub(crate) end: Option<End>,
@@ -88,7 +91,7 @@ impl Driver {
             tokio::select! {
                 _ = news.recv_many(&mut heard, BATCH) => {}
                 _ = deliveries.recv_many(&mut arrived, BATCH) => {}
-                () = &mut wakeup, if armed => self.engine.handle(Input::Tick, Instant::now()),
+                () = &mut wakeup, if armed => self.wake(),
             }
             // Whichever came first, the other gets its turn too.
             take_more(&mut news, &mut heard);
@@ -111,9 +114,10 @@ impl Driver {
         }
     }
 
-    /// Sets the timer to the engine's next wakeup; false when there is none.
+    /// Sets the timer to the next wakeup, the engine's or that of a question; false when there is none.
     fn arm(&self, mut wakeup: std::pin::Pin<&mut Sleep>) -> bool {
-        let Some(at) = self.engine.next_wakeup() else { return false };
+        let next = self.engine.next_wakeup().into_iter().chain(self.questions.next_wakeup()).min();
+        let Some(at) = next else { return false };
         let at = tokio::time::Instant::from_std(at);
         if wakeup.deadline() != at {
             wakeup.as_mut().reset(at);
@@ -121,17 +125,22 @@ impl Driver {
         true
     }
 
+    fn wake(&mut self) {
+        let now = Instant::now();
+        self.engine.handle(Input::Tick, now);
+        self.give_up_questions(now);
+    }
+
     fn hear(&mut self, news: Inbox) {
         let now = Instant::now();
         match news {
             Inbox::Engine(input) => {
-                if let Input::WorkerExited { worker, .. } = &input
-                    && let Some(handle) = self.workers.get_mut(worker)
-                {
-                    handle.ended = true;
+                if let Input::WorkerExited { worker, .. } = &input {
+                    self.worker_ended(*worker);
                 }
                 self.engine.handle(input, now);
             }
+            Inbox::Stack { worker, stack, before } => self.seen(worker, &stack, before),
             Inbox::Spawned { worker, pid } => {
                 if let Some(handle) = self.workers.get_mut(&worker) {
                     handle.pid = Some(pid);
@@ -140,11 +149,11 @@ impl Driver {
             }
             Inbox::Control { worker, id, command, data } => {
                 self.engine.count_control();
-                let reply = match self.service.gate.admit(Asker::Worker(worker), now) {
+                let answer = match self.service.gate.admit(Asker::Worker(worker), now) {
                     Ok(()) => control::answer(self, &command, &data, now),
-                    Err(refusal) => refusal.reply(),
+                    Err(refusal) => Answer::Now(refusal.reply()),
                 };
-                self.order(worker, Outgoing::Reply(frame(|out| write_reply(out, id, &reply))));
+                self.give(Origin::Task { worker, id }, answer);
             }
             Inbox::Signal(name) => self.stop(name, now),
             Inbox::Lost { broker } => {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use dispatcher_engine::{CancelReason, DropReason, Event, Rung, StopReason};
+use dispatcher_engine::{CancelReason, DropReason, Event, Rung, RunningTask, StopReason, WorkerId};
 use dispatcher_protocol::Outcome;
 use tracing::{debug, error, info, warn};
 
@@ -154,6 +154,26 @@ fn worker_event(event: Event) {
             );
         }
         _ => {}
+    }
+}
+
+/// What a worker was doing before it was ended by force.
+pub(crate) fn stack(
+    worker: WorkerId,
+    before: Rung,
+    tasks: &[RunningTask],
+    stack: &Result<Vec<String>, String>,
+) {
+    let signal = if before == Rung::Kill { "SIGKILL" } else { "SIGTERM" };
+    let tasks: Vec<String> = tasks.iter().map(|running| running.task.to_string()).collect();
+    let tasks = tasks.join(", ");
+    let worker = worker.0;
+    match stack {
+        Ok(lines) => {
+            let stack = lines.join("\n");
+            warn!(target: "dispatcher.pool", worker, stack, "before {signal}, the stack of {tasks}");
+        }
+        Err(why) => warn!(target: "dispatcher.pool", worker, "before {signal}, no stack of {tasks}: {why}"),
     }
 }
 

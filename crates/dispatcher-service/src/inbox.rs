@@ -1,7 +1,7 @@
 //! What reaches the driver, apart from deliveries (they have a bounded channel of their own, so that a full one
 //! slows the broker down and never keeps the news of a worker waiting).
 
-use dispatcher_engine::{Input, WorkerId};
+use dispatcher_engine::{Input, Rung, WorkerId};
 use dispatcher_web::Ask;
 use serde_json::{Map, Value};
 
@@ -18,6 +18,9 @@ pub(crate) enum Inbox {
     Spawned { worker: WorkerId, pid: i32 },
     /// A task asks its own service something.
     Control { worker: WorkerId, id: u64, command: String, data: Map<String, Value> },
+    /// What a worker is doing, or why that cannot be said: asked for by the driver, or taken before this rung of the
+    /// ladder.
+    Stack { worker: WorkerId, stack: Result<Vec<String>, String>, before: Option<Rung> },
     /// The operating system asks the service to stop.
     Signal(&'static str),
     /// A listening session of this broker ended; it is being made anew.

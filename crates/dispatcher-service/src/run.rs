@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::config::{self, Config, TaskPolicy};
-use crate::control::{Service, SetLogLevel};
-use crate::driver::{BrokerLink, Driver, End};
+use crate::control::{LastStacks, Service, SetLogLevel};
+use crate::driver::{BrokerLink, Driver, End, Questions};
 use crate::gate::Gate;
 use crate::inbox::{INBOX, Inbox};
 use crate::tally::{LogTally, Tally};
@@ -113,12 +113,14 @@ async fn serve(config: Config, options: RunOptions) -> Result<(), RunError> {
             tally: Tally::default(),
             log: Arc::clone(&options.log),
             gate: Gate::new(config.control_rate),
+            last_stacks: LastStacks::default(),
             web: config.metrics.map(|metrics| Web::open(metrics, &inbox, &mut helpers)),
         },
         brokers: links,
         workers: HashMap::new(),
         launcher,
         inbox,
+        questions: Questions::default(),
         tenders: JoinSet::new(),
         end: None,
         open,

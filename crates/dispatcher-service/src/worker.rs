@@ -11,6 +11,7 @@ mod memory;
 mod packet;
 mod process;
 mod shortage;
+mod stack;
 mod tend;
 mod tickets;
 mod watched;
@@ -37,17 +38,20 @@ pub(crate) enum Outgoing {
     Stop(Vec<u8>),
     /// The answer to a control request of the worker's task.
     Reply(Vec<u8>),
-    /// SIGTERM.
-    Terminate,
-    /// SIGKILL, to everything below it too.
-    Kill,
+    /// Say what the worker is doing; the answer is news.
+    Look,
+    /// SIGTERM; after a look, if it runs a task.
+    Terminate { look: bool },
+    /// SIGKILL, to everything below it too; after a look, if it runs a task.
+    Kill { look: bool },
 }
 
 /// The driver's end of one worker.
 #[derive(Debug)]
 pub(crate) struct WorkerHandle {
     /// Unbounded by type, bounded by use: a worker is owed at most the tasks handed to it, one cancel each, a
-    /// stop, two signals, and replies to requests that its one running task is waiting for.
+    /// stop, two signals, a look for each question that is open, and replies to requests that its running tasks are
+    /// waiting for.
     orders: mpsc::UnboundedSender<Outgoing>,
     /// Known once the process exists.
     pub(crate) pid: Option<i32>,
@@ -66,6 +70,12 @@ impl WorkerHandle {
         let (orders, taken) = mpsc::unbounded_channel();
         tasks.spawn(tend::tend(worker, Arc::clone(launcher), taken, inbox.clone()));
         Self { orders, pid: None, ended: false }
+    }
+
+    /// Asks what the worker is doing. Always answered: by a stack, by the reason why there is none, or by the end of the
+    /// worker.
+    pub(crate) fn look(&self) {
+        self.order(Outgoing::Look);
     }
 
     /// Passes an order on. A tender that is gone has reported the worker's exit already.

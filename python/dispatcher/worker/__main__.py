@@ -11,11 +11,12 @@ import signal
 import sys
 import traceback
 
+from . import stack
 from .ending import leave
 from .kernel import die_with_parent
 from .loop import live
 from .setup import prepare
-from .wire import Channel, take_stdin
+from .wire import Channel, lift, take_stdin
 
 
 def main() -> int:
@@ -27,6 +28,7 @@ def main() -> int:
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     channel = Channel(take_stdin())
     die_with_parent()
+    fds = channel.receive_fds()
     while not channel.frames:
         if channel.closed:
             return 0
@@ -37,7 +39,8 @@ def main() -> int:
     except BaseException:
         traceback.print_exc()
         return 1
-    return live(int(number), channel, None, setup["worker"])
+    stack_signal = stack.offer(lift(fds[0])) if fds else None
+    return live(int(number), channel, None, setup["worker"], stack_signal)
 
 
 if __name__ == "__main__":

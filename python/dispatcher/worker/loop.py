@@ -34,10 +34,17 @@ _AHEAD = 8
 """Tasks that a worker with tickets holds unstarted."""
 
 
-def live(worker_id: int, channel: Channel, tickets: Tickets | None, settings: dict[str, Any]) -> int:
+def live(
+    worker_id: int,
+    channel: Channel,
+    tickets: Tickets | None,
+    settings: dict[str, Any],
+    stack_signal: int | None = None,
+) -> int:
     """Runs tasks until the service or a task says to leave; gives the exit code.
 
     :param settings: `worker` of the setup packet
+    :param stack_signal: what makes this process write its stack, for the service to know
     """
     try:
         worker, queue = _make(worker_id, channel, settings)
@@ -54,6 +61,8 @@ def live(worker_id: int, channel: Channel, tickets: Tickets | None, settings: di
         "ahead": 0 if tickets is None else _AHEAD,
         "tasks": sorted(worker.registry.names()),
     }
+    if stack_signal is not None:
+        ready["stack_signal"] = stack_signal
     code = 0
     try:
         channel.send_frame(ready)

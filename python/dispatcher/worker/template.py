@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 
 from dispatcher.registry import registry
 
-from . import lifeline
+from . import lifeline, stack
 from .ending import end_all_below, leave, quit_now
 from .kernel import adopt_orphans, die_with_parent
 from .limits import enter_group, take_on
@@ -40,6 +40,8 @@ _PACKET = 256 * 1024
 """The longest packet in either direction, in bytes; more than a socket buffer takes unless it was made
 larger."""
 _MOST_FDS = 8
+_WORKER_FDS = 4
+"""A worker's channel, tickets, lifeline and stack pipe."""
 _TRACE_LINES = 40
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What a whole process group gets. A fork server ends by its socket."""
@@ -170,7 +172,7 @@ class ForkServer:
     def _fork(self, worker: int, fds: list[int], group: str) -> None:
         """Makes a worker and says so, or why not."""
         try:
-            wanted = 4 if group else 3
+            wanted = _WORKER_FDS + bool(group)
             if len(fds) != wanted:
                 raise OSError(f"{len(fds)} of {wanted} file descriptors came; is there room for more (ulimit -n)?")
             # What the modules have printed would come out once more in each child.
@@ -197,7 +199,7 @@ class ForkServer:
         try:
             if group:
                 enter_group(fds.pop(), required=group == "required")
-            channel, tickets, life = (lift(fd) for fd in fds)
+            channel, tickets, life, looks = (lift(fd) for fd in fds)
             lifeline.hold(life)
             signal.set_wakeup_fd(-1)
             for number in (*_IGNORED, signal.SIGCHLD):
@@ -206,7 +208,13 @@ class ForkServer:
             os.close(self._wake)
             os.close(self._woken)
             take_on(self._settings.get("limits") or {})
-            code = live(worker, Channel(socket.socket(fileno=channel)), Tickets(tickets), self._settings)
+            code = live(
+                worker,
+                Channel(socket.socket(fileno=channel)),
+                Tickets(tickets),
+                self._settings,
+                stack.offer(looks),
+            )
         except BaseException:
             traceback.print_exc()
         finally:

@@ -12,6 +12,7 @@ import os
 import select
 import socket
 from _thread import allocate_lock
+from array import array
 from collections import deque
 from typing import Any
 
@@ -22,6 +23,8 @@ _HIGH = 64
 """Descriptors of ours stand from here on, out of the way of what applications close and count on."""
 
 _READ = 32 * 1024
+
+_MOST_FDS = 8
 
 _DIGITS = 4000
 """Integers up to this many digits are read wherever Python has a limit at all (it is never below 640)."""
@@ -80,6 +83,24 @@ class Channel:
             count = self.sock.recv_into(self._buffer, 0, flags)
         except ConnectionResetError:
             count = 0
+        self._take_in(count)
+
+    def receive_fds(self) -> list[int]:
+        """As `receive`, for the first read of all: gives the descriptors that came beside it."""
+        fds = array("i")
+        space = socket.CMSG_SPACE(_MOST_FDS * fds.itemsize)
+        try:
+            count, beside, _, _ = self.sock.recvmsg_into([self._buffer], space, socket.MSG_CMSG_CLOEXEC)
+        except ConnectionResetError:
+            count, beside = 0, []
+        for level, kind, data in beside:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+        self._take_in(count)
+        return fds.tolist()
+
+    def _take_in(self, count: int) -> None:
+        """The buffer holds so many new bytes; none at the end."""
         if not count:
             self.closed = True
             return

@@ -44,6 +44,7 @@ const COMMANDS: &[Entry] = &[
         &[option("limit", "The most lines about each")],
     ),
     question("workers", "The worker processes and what each of them does", &[]),
+    question("stack", "What running tasks are doing: the Python stacks of their workers", WHICH),
     question("main", "Counters of the service and its pool", &[]),
     question("producers", "Where tasks come from, and how many came from each", &[]),
     question("status", "Everything that the questions above say, in one reply", &[]),

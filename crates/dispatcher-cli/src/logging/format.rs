@@ -24,6 +24,8 @@ use super::writer::Bell;
 const MESSAGE: usize = 2048;
 /// The longest value of a field, in bytes.
 const FIELD: usize = 512;
+/// The field that has lines of its own in text, and how long it may be, in bytes.
+const STACK: (&str, usize) = ("stack", 2560);
 /// How much of a line stands for those that were left out, in bytes.
 const LIKE: usize = 200;
 
@@ -92,8 +94,10 @@ fn line(format: Format, out: &mut dyn Write, (of, target): (Level, &str), said: 
 
 fn text(out: &mut dyn Write, now: Duration, level: &str, logger: &str, said: &Said) -> fmt::Result {
     write!(out, "{} {level} {logger}: {}", stamp(now, ' ', ','), Escaped(&said.message))?;
+    let mut below = None;
     for (name, value) in &said.fields {
         match value {
+            Value::String(stack) if name == STACK.0 => below = Some(stack),
             Value::String(word) if !word.is_empty() && !word.contains([' ', '"', '=']) => {
                 write!(out, " {name}={}", Escaped(word))?;
             }
@@ -101,7 +105,11 @@ fn text(out: &mut dyn Write, now: Duration, level: &str, logger: &str, said: &Sa
             other => write!(out, " {name}={other}")?,
         }
     }
-    out.write_char('\n')
+    out.write_char('\n')?;
+    for line in below.into_iter().flat_map(|stack| stack.lines()) {
+        writeln!(out, "    {}", Escaped(line))?;
+    }
+    Ok(())
 }
 
 /// Takes in any text and keeps its beginning.
@@ -160,7 +168,11 @@ impl Said {
 
     fn put_text(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         let is_message = field.name() == "message";
-        let mut short = Short::new(if is_message { MESSAGE } else { FIELD });
+        let mut short = Short::new(match field.name() {
+            "message" => MESSAGE,
+            name if name == STACK.0 => STACK.1,
+            _ => FIELD,
+        });
         // Only a value's own formatting can fail; then what it has said so far stands.
         let _ = short.write_fmt(value);
         let (text, is_cut) = short.finish();
@@ -288,6 +300,20 @@ mod tests {
             line,
             "1970-01-01 00:00:00,000 INFO dispatcher: a\\nb\\u{1b}[2J task=\"x y\\r\\\"\" empty=\"\" word=w\n"
         );
+    }
+
+    #[test]
+    fn a_stack_has_a_line_for_each_of_its_own() {
+        let fields = [("stack", "one\r\u{1b}\ntwo"), ("worker", "w")];
+        let said = Said {
+            is_cut: false,
+            message: "m".to_owned(),
+            fields: fields.map(|(name, value)| (name.to_owned(), value.into())).into_iter().collect(),
+        };
+        let mut line = String::new();
+        text(&mut line, Duration::ZERO, "INFO", "dispatcher", &said).unwrap();
+        let expected = " INFO dispatcher: m worker=w\n    one\\r\\u{1b}\n    two\n";
+        assert_eq!(line.split_once(",000").unwrap().1, expected);
     }
 
     #[test]

@@ -93,6 +93,7 @@ fn help_of_ctl_lists_the_commands() {
       cancel         Cancel tasks that run or wait: those that match, or all
       aio_tasks      The tasks of the service's own runtime, and what each is at
       workers        The worker processes and what each of them does
+      stack          What running tasks are doing: the Python stacks of their workers
       main           Counters of the service and its pool
       producers      Where tasks come from, and how many came from each
       status         Everything that the questions above say, in one reply

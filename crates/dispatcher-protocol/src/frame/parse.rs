@@ -46,6 +46,7 @@ struct Keys<'a> {
     slots: Option<Value>,
     ahead: Option<Value>,
     tasks: Option<Value>,
+    stack_signal: Option<Value>,
     id: Option<Value>,
     command: Option<Value>,
     control_data: Option<Value>,
@@ -65,6 +66,7 @@ impl Keys<'_> {
             b"slots" => &mut self.slots,
             b"ahead" => &mut self.ahead,
             b"tasks" => &mut self.tasks,
+            b"stack_signal" => &mut self.stack_signal,
             b"id" => &mut self.id,
             b"command" => &mut self.command,
             b"control_data" => &mut self.control_data,
@@ -83,6 +85,7 @@ impl Keys<'_> {
             slots,
             ahead: self.integer("ahead", self.ahead)?.unwrap_or(0),
             tasks: texts("tasks", self.tasks, self.line)?,
+            stack_signal: self.integer("stack_signal", self.stack_signal)?,
         })
     }
 

@@ -38,7 +38,7 @@ fn entry(ended: &Ended, context: &Context<'_>) -> Value {
         .error
         .as_ref()
         .map(|error| json!({"type": error.kind, "message": error.message, "trace": error.trace}));
-    json!({
+    let mut entry = json!({
         "uuid": ended.uuid,
         "task": ended.task,
         "outcome": ended.how.label(),
@@ -47,5 +47,10 @@ fn entry(ended: &Ended, context: &Context<'_>) -> Value {
         "worker": ended.worker.map(|worker| format!("worker-{}", worker.0)),
         "seconds": ended.ran.as_secs_f64(),
         "ended_ago": context.now.saturating_duration_since(ended.at).as_secs_f64(),
-    })
+    });
+    if let Some(stack) = context.service.last_stacks.of(&ended.uuid) {
+        // What it was doing when it was ended by force.
+        entry["stack"] = stack.clone();
+    }
+    entry
 }

@@ -7,8 +7,8 @@ use dispatcher_engine::{Effect, Source, WorkerId};
 use dispatcher_protocol::{ControlRequest, RunHead, write_cancel, write_run, write_stop};
 use tracing::warn;
 
-use super::{Driver, End};
-use crate::control;
+use super::{Driver, End, Origin};
+use crate::control::{self, Answer};
 use crate::events;
 use crate::gate::{Asker, Refusal};
 use crate::reply::Reply;
@@ -39,8 +39,14 @@ impl Driver {
                     self.order(worker, Outgoing::Cancel(frame(|out| write_cancel(out, &uuid))));
                 }
                 Effect::StopWorker { worker } => self.order(worker, Outgoing::Stop(frame(write_stop))),
-                Effect::Terminate { worker } => self.order(worker, Outgoing::Terminate),
-                Effect::Kill { worker } => self.order(worker, Outgoing::Kill),
+                Effect::Terminate { worker } => {
+                    let look = self.is_busy(worker);
+                    self.order(worker, Outgoing::Terminate { look });
+                }
+                Effect::Kill { worker } => {
+                    let look = self.is_busy(worker);
+                    self.order(worker, Outgoing::Kill { look });
+                }
                 Effect::Forget { worker } => {
                     self.workers.remove(&worker);
                     self.service.gate.forget(worker);
@@ -87,7 +93,7 @@ impl Driver {
             }
             admitted => admitted,
         };
-        let mut reply = match admitted {
+        let answer = match admitted {
             Ok(()) if is_asked || control::acts(&request.command) => {
                 control::answer(self, &request.command, &request.data, now)
             }
@@ -98,26 +104,24 @@ impl Driver {
                 if !link.replies.are_few() {
                     return;
                 }
-                refusal.reply()
+                Answer::Now(refusal.reply())
             }
         };
         let Some(named) = &request.reply_to else { return };
-        reply.insert("node_id".to_owned(), self.service.node_id.clone().into());
-        let text = control::write(reply, &self.service.node_id);
         let Some(link) = self.brokers.get(usize::from(broker.0)) else { return };
         let channel = link.broker.reply_channel(&source.channel, named).to_owned();
-        if !link.replies.send(Reply { channel, text: Some(text) }) {
-            warn!(target: "dispatcher.control", command = request.command, "too many replies wait to be sent; this one is dropped");
-        }
+        self.give(Origin::Channel { broker: broker.0, channel }, answer);
+    }
+
+    fn is_busy(&self, worker: WorkerId) -> bool {
+        !self.engine.running(|id, _| id == worker).is_empty()
     }
 
     /// Sends the end of a channel after the answers to everything that came by it.
     pub(super) fn end_channel(&mut self, broker: u16, channel: &str) {
         self.carry_out();
-        if let Some(link) = self.brokers.get(usize::from(broker)) {
-            // Without it, the broker ends the channel by its own clock.
-            let _ = link.replies.send(Reply { channel: channel.to_owned(), text: None });
-        }
+        // Without it, the broker ends the channel by its own clock.
+        self.send(broker, Reply { channel: channel.to_owned(), text: None });
     }
 }
 

@@ -3,12 +3,13 @@
 //! A Unix socket reports that it can be written each time its other end has read something. Watched for that, it
 //! would wake the service once more for every task; so it is watched only while something waits to be sent.
 
-use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
-use rustix::net::SendFlags;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -53,6 +54,22 @@ impl Channel {
     /// Appends what has come, without waiting.
     pub(crate) fn read_now(&self, into: &mut Vec<u8>) -> io::Result<usize> {
         Ok(rustix::io::retry_on_intr(|| rustix::io::read(self.socket.as_fd(), spare_capacity(into)))?)
+    }
+
+    /// Sends as [`Channel::send`] does, with a descriptor beside the first bytes. A reader that does not ask for it loses
+    /// nothing but the descriptor.
+    pub(crate) fn send_with(&mut self, unsent: &mut Vec<u8>, fd: BorrowedFd<'_>) -> io::Result<()> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut beside = SendAncillaryBuffer::new(&mut space);
+        let fds = [fd];
+        // There is room for one.
+        beside.push(SendAncillaryMessage::ScmRights(&fds));
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        let sent = rustix::io::retry_on_intr(|| {
+            rustix::net::sendmsg(self.socket.as_fd(), &[IoSlice::new(unsent)], &mut beside, flags)
+        })?;
+        unsent.drain(..sent);
+        self.send(unsent)
     }
 
     /// Sends as much as there is room for, and takes that off the front. The rest waits for [`Channel::has_room`].

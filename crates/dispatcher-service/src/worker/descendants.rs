@@ -28,12 +28,18 @@ pub(crate) fn of(root: i32) -> Vec<i32> {
     found
 }
 
-/// Whether it lives, and its parent's pid: the fields after the command name, which may itself hold blanks and brackets.
+/// Whether it lives, and its parent's pid.
 fn state_of(pid: i32) -> Option<(bool, i32)> {
+    let (state, parent) = status(pid)?;
+    Some((!matches!(state, 'Z' | 'X'), parent))
+}
+
+/// The kernel's letter for what a process does (`R` runs, `S` waits, `T` is stopped ...), and its parent's pid: the fields
+/// after the command name, which may itself hold blanks and brackets.
+pub(crate) fn status(pid: i32) -> Option<(char, i32)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = stat[stat.rfind(')')? + 1..].split_ascii_whitespace();
-    let living = !matches!(fields.next()?, "Z" | "X");
-    Some((living, fields.next()?.parse().ok()?))
+    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! Makes one worker: its channel, its tickets, and its process, by the fork server or by a command.
+//! Makes one worker: its channel, its tickets, its stack pipe, and its process, by the fork server or by a command.
 //!
 //! The lifeline lives here: a pipe whose writing end only the service holds and nobody ever writes to. Its
 //! reading end tells every worker, through the kernel, that the service is gone.
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::Stdio;
 
 use dispatcher_engine::Exit;
@@ -20,6 +20,7 @@ use super::confinement::Confinement;
 use super::memory::Memory;
 use super::process::Process;
 use super::shortage::MemoryKills;
+use super::stack::StackPipe;
 use super::template::ForkRequest;
 use super::tickets::Tickets;
 
@@ -54,6 +55,7 @@ pub(crate) struct Launched {
     pub(crate) process: Process,
     /// `None` when nobody wants to know.
     pub(crate) memory: Option<Memory>,
+    pub(crate) stack: StackPipe,
 }
 
 /// Makes workers.
@@ -127,14 +129,16 @@ impl Launcher {
         let (ours, theirs) = Channel::pair().map_err(say)?;
         let (tickets, worker_tickets) = Tickets::new().map_err(say)?;
         let lifeline = self.lifeline.try_clone().map_err(say)?;
+        let (stack, worker_stack) = StackPipe::new().map_err(say)?;
         let required = self.groups.as_ref().is_some_and(|groups| groups.required);
         let entrance = leaf.map(Leaf::entrance).transpose().map_err(say)?;
         let group = entrance.map(|entrance| (entrance, required));
         let (answer, answered) = oneshot::channel();
-        let request = ForkRequest { worker, fds: [theirs, worker_tickets, lifeline], group, answer };
+        let fds = [theirs, worker_tickets, lifeline, worker_stack];
+        let request = ForkRequest { worker, fds, group, answer };
         requests.send(request).map_err(|_| "the fork server is being stopped".to_owned())?;
         let process = answered.await.map_err(|_| "the fork server is being stopped".to_owned())??;
-        Ok(Launched { channel: ours, tickets: Some(tickets), process, memory: None })
+        Ok(Launched { channel: ours, tickets: Some(tickets), process, memory: None, stack })
     }
 }
 
@@ -148,6 +152,7 @@ impl Program {
             )
         };
         let (mut channel, theirs) = Channel::pair().map_err(say)?;
+        let (stack, worker_stack) = StackPipe::new().map_err(say)?;
         let procs = leaf.map(Leaf::procs);
         let mut command =
             self.confinement.command(&self.file, &self.args, true, procs.as_deref()).map_err(say)?;
@@ -156,11 +161,11 @@ impl Program {
         // It holds the other end as long as it is there.
         drop(command);
         let mut first = self.setup.as_bytes().to_vec();
-        channel.send(&mut first).map_err(say)?;
+        channel.send_with(&mut first, worker_stack.as_fd()).map_err(say)?;
         if !first.is_empty() {
             return Err("the configuration is too long for a worker's channel".to_owned());
         }
         let process = Process::own(child).map_err(say)?;
-        Ok(Launched { channel, tickets: None, process, memory: None })
+        Ok(Launched { channel, tickets: None, process, memory: None, stack })
     }
 }

@@ -85,6 +85,11 @@ impl Process {
         self.pid
     }
 
+    /// The kernel's letter for what it is doing; none when it is gone.
+    pub(crate) fn state(&self) -> Option<char> {
+        descendants::status(self.pid).map(|(state, _)| state)
+    }
+
     /// Sends a signal; a process that is gone already is no error.
     pub(crate) fn signal(&self, signal: Signal) {
         // The only other failure is a missing right, which cannot be mended here; the ladder goes on.

@@ -30,8 +30,9 @@ const END_WAIT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct ForkRequest {
     pub(crate) worker: u32,
-    /// The worker's channel, the reading end of its tickets, and the reading end of the lifeline.
-    pub(crate) fds: [OwnedFd; 3],
+    /// The worker's channel, the reading end of its tickets, the reading end of the lifeline, and the writing end of its
+    /// stack pipe.
+    pub(crate) fds: [OwnedFd; 4],
     /// Where the worker writes itself in to be in its control group, and whether it may not live without.
     pub(crate) group: Option<(OwnedFd, bool)>,
     pub(crate) answer: oneshot::Sender<Result<Process, String>>,

@@ -6,7 +6,7 @@
 use std::io;
 use std::sync::Arc;
 
-use dispatcher_engine::{Exit, Input, WorkerId};
+use dispatcher_engine::{Exit, Input, Rung, WorkerId};
 use dispatcher_protocol::{FrameReader, MAX_FRAME, WorkerFrame};
 use rustix::process::Signal;
 use tokio::sync::mpsc;
@@ -17,6 +17,7 @@ use super::channel::Channel;
 use super::launch::{Launched, Launcher};
 use super::memory::Memory;
 use super::process::Process;
+use super::stack::{Stack, StackPipe};
 use super::tickets::Tickets;
 use crate::inbox::Inbox;
 
@@ -65,7 +66,7 @@ async fn launch(
         tokio::select! {
             made = &mut launch => return Ok((made?, waiting)),
             order = orders.recv() => match order {
-                None | Some(Outgoing::Stop(_) | Outgoing::Terminate | Outgoing::Kill) => {
+                None | Some(Outgoing::Stop(_) | Outgoing::Terminate { .. } | Outgoing::Kill { .. }) => {
                     return Err("stopped while it was starting".to_owned());
                 }
                 Some(order) => waiting.push(order),
@@ -80,6 +81,9 @@ struct Tender {
     tickets: Option<Tickets>,
     process: Process,
     memory: Option<Memory>,
+    stack: StackPipe,
+    /// The rung that waits for the stack which is being taken.
+    rung: Option<Rung>,
     inbox: mpsc::Sender<Inbox>,
     reader: FrameReader,
     /// What the socket did not take yet.
@@ -105,6 +109,8 @@ impl Tender {
             tickets: launched.tickets,
             process: launched.process,
             memory: launched.memory,
+            stack: launched.stack,
+            rung: None,
             inbox,
             reader: FrameReader::new(MAX_FRAME),
             unsent: Vec::new(),
@@ -137,8 +143,12 @@ impl Tender {
                     Line::Broken(why) => return self.ended(Some(why)).await,
                 },
                 () = self.channel.has_room(), if !self.unsent.is_empty() => self.flush(),
+                () = self.stack.written(), if self.stack.is_taking() => self.looked().await,
                 exit = self.process.exited() => {
                     self.read_rest().await;
+                    if self.stack.is_taking() {
+                        self.looked().await;
+                    }
                     return exit;
                 }
             }
@@ -188,15 +198,58 @@ impl Tender {
                     self.flush();
                     self.take_back().await;
                 }
-                Outgoing::Terminate => {
-                    self.process.signal(Signal::TERM);
-                    // A stopped process would keep the signal for later.
-                    self.process.signal(Signal::CONT);
-                }
-                Outgoing::Kill => self.process.kill_tree(),
+                Outgoing::Look => self.look(None).await,
+                Outgoing::Terminate { look } => self.climb(Rung::Terminate, look).await,
+                Outgoing::Kill { look } => self.climb(Rung::Kill, look).await,
             }
         }
         self.flush();
+    }
+
+    /// Begins to take a stack, before the worker is signalled if that is the reason. One that is being taken already
+    /// serves both.
+    async fn look(&mut self, before: Option<Rung>) {
+        self.rung = self.rung.max(before);
+        if self.stack.is_taking() {
+            return;
+        }
+        if let Err(why) = self.stack.begin(&self.process) {
+            self.tell_stack(Err(why)).await;
+        }
+    }
+
+    /// The stack has come, or its time is over.
+    async fn looked(&mut self) {
+        let stack = self.stack.take(&self.process);
+        self.tell_stack(stack).await;
+    }
+
+    /// What waited for the stack goes first: it has waited long enough.
+    async fn tell_stack(&mut self, stack: Stack) {
+        let before = self.rung.take();
+        if let Some(rung) = before {
+            self.end(rung);
+        }
+        self.report(Inbox::Stack { worker: self.worker, stack, before }).await;
+    }
+
+    /// A hard end, after a look if there is anything to be seen.
+    async fn climb(&mut self, rung: Rung, look: bool) {
+        if look && self.stack.is_offered() {
+            return self.look(Some(rung)).await;
+        }
+        self.rung = None;
+        self.end(rung);
+    }
+
+    fn end(&mut self, rung: Rung) {
+        if rung == Rung::Kill {
+            self.stack.withdraw();
+            return self.process.kill_tree();
+        }
+        self.process.signal(Signal::TERM);
+        // A stopped process would keep the signal for later.
+        self.process.signal(Signal::CONT);
     }
 
     async fn take_back(&mut self) {
@@ -275,12 +328,17 @@ impl Tender {
         }
     }
 
-    async fn heard(&self, frame: WorkerFrame) {
+    async fn heard(&mut self, frame: WorkerFrame) {
         let worker = self.worker;
         let input = match frame {
             WorkerFrame::Ready(ready) => {
                 // Without tickets nothing could be taken back, so nothing is handed out early.
                 let ahead = if self.tickets.is_some() { ready.ahead } else { 0 };
+                if let Some(number) = ready.stack_signal
+                    && !self.stack.announce(number)
+                {
+                    warn!(target: "dispatcher.pool", worker = worker.0, "its stack_signal {number} is none that is ever sent");
+                }
                 Input::WorkerReady { worker, slots: ready.slots, ahead }
             }
             WorkerFrame::Started { uuid } => Input::TaskStarted { worker, uuid },
