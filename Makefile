@@ -8,7 +8,7 @@ SOME_PYTHON = $(or $(wildcard $(BIN)/python),$(PYTHON))
 # What the wheel is made of: it is built anew when one of these changes.
 SOURCES := $(shell find crates python packaging pyproject.toml Cargo.toml Cargo.lock -type f -not -name '*.pyc' -not -path '*/tests/*' 2>/dev/null)
 
-.PHONY: help demo test test-rust test-python postgres postgres-stop bench conformance compat lint fmt clean
+.PHONY: help demo test test-rust test-python postgres postgres-stop bench faults conformance compat lint fmt clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -54,6 +54,9 @@ postgres-stop: ## stop it
 bench: $(VENV)/wheel ## figures beside dispatcherd, in one run
 	@$(BIN)/python bench/run.py
 
+faults: $(VENV)/wheel ## break one thing after another: what came of it, beside dispatcherd
+	@$(BIN)/python faults/run.py --json .run/faults.json
+
 conformance: $(VENV)/wheel ## the black-box suite, where it stands beside the project
 	@$(BIN)/python tools/conformance.py
 
@@ -66,7 +69,7 @@ lint: $(VENV)/tools ## formats, clippy, the project's own rules, ruff, mypy
 	cargo xtask tidy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy python/dispatcher python/dispatcherd/dispatcherd tools
+	$(BIN)/mypy python/dispatcher python/dispatcherd/dispatcherd tools faults
 
 fmt: $(VENV)/tools ## put formats right
 	cargo fmt --all

@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import control
 import psycopg
+
+import control
 from measure import Figures, Setting, Usage, hold_workers, percentile
 from systems import BenchError, System, Trial
 

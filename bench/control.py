@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
+
 from systems import BenchError
 
 WARM_UP = 50

@@ -19,7 +19,6 @@ from typing import Any
 
 import backlog
 import measure
-import processes
 import systems
 import table
 from measure import Setting
@@ -32,6 +31,7 @@ sys.path.insert(0, str(HERE.parent / "tools"))
 
 import pg_binaries  # noqa: E402
 import postgres  # noqa: E402
+import processes  # noqa: E402
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -104,7 +104,7 @@ def main() -> int:
             "cores": len(os.sched_getaffinity(0)),
             "python": platform.python_version(),
             "postgres": pg_binaries.major_version(server.binaries),
-            "peer": systems.PEER.replace("==", " "),
+            "peer": systems.compared.PEER.replace("==", " "),
             "count": asked.n,
             "repetitions": asked.reps,
         }

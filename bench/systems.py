@@ -1,7 +1,7 @@
 """The two systems that are compared, each with its service, its publisher and its configuration.
 
 Both get the same configuration but for names, the same tasks and the same database. Where it stands: measure.py runs
-these; processes.py reads what they use.
+these; tools/compared.py knows where they are installed, tools/processes.py reads what they use.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import processes
-
 HERE = Path(__file__).resolve().parent
-CHECKOUT = HERE.parent
-PEER = "dispatcherd==2026.5.27"
-PEER_NEEDS = ("psycopg[binary]", "PyYAML")
+
+sys.path.insert(0, str(HERE.parent / "tools"))
+
+import compared  # noqa: E402
+import processes  # noqa: E402
+from compared import System  # noqa: E402
 
 CONFIG = """\
 version: 2
@@ -54,49 +54,25 @@ class BenchError(RuntimeError):
     """A system did not do what a measurement waits for."""
 
 
-@dataclass(frozen=True)
-class System:
-    """One of the compared: which Python runs its workers and publishers, and how its service starts."""
-
-    name: str
-    sdk: str
-    python: str
-    service: tuple[str, ...]
-    path: str
-
-    def environment(self, place: Path) -> dict[str, str]:
-        """What its processes are given."""
-        outside = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        return {
-            **outside,
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(HERE / "app"), self.path])),
-            "DISPATCHER_PYTHON": self.python,
-            "BENCH_SDK": self.sdk,
-            "BENCH_CONFIG": str(place / f"{self.name}.yml"),
-            "BENCH_COUNT": str(place / "count"),
-            "BENCH_DELAYS": str(place / "delays"),
-        }
-
-
 def ours() -> System:
-    """The service of this checkout: DISPATCHER_BINARY, else the one that is installed."""
-    from dispatcher._binary import find_binary
-
-    python = os.environ.get("DISPATCHER_PYTHON", sys.executable)
-    return System("dispatcher", "dispatcher", python, (find_binary(), "serve"), os.environ.get("PYTHONPATH", ""))
+    """The service of this checkout."""
+    return compared.ours()
 
 
 def peer() -> System:
-    """dispatcherd, in an environment of its own that is made when it is not there: BENCH_PEER_PYTHON, or .run."""
-    named = os.environ.get("BENCH_PEER_PYTHON")
-    python = Path(named) if named else CHECKOUT / ".run" / "bench-peer" / "bin" / "python"
-    command = python.parent / "dispatcherd"
-    if not named and not command.exists():
-        home = python.parent.parent
-        print(f"installing {PEER} into {home}", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", home], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", PEER, *PEER_NEEDS], check=True, stdout=sys.stderr)
-    return System("dispatcherd", "dispatcherd", str(python), (str(command),), "")
+    """dispatcherd; BENCH_PEER_PYTHON names where it is installed."""
+    return compared.peer(os.environ.get("BENCH_PEER_PYTHON"))
+
+
+def environment(system: System, place: Path) -> dict[str, str]:
+    """What the processes of a system are given."""
+    return {
+        **system.environment(HERE / "app"),
+        "BENCH_SDK": system.sdk,
+        "BENCH_CONFIG": str(place / f"{system.name}.yml"),
+        "BENCH_COUNT": str(place / "count"),
+        "BENCH_DELAYS": str(place / "delays"),
+    }
 
 
 class Publisher:
@@ -105,7 +81,7 @@ class Publisher:
     def __init__(self, system: System, place: Path, log: IO[bytes]) -> None:
         self.process = subprocess.Popen(
             [system.python, str(HERE / "app" / "bench_publisher.py")],
-            env=system.environment(place),
+            env=environment(system, place),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -206,7 +182,7 @@ class Trial:
         began = time.time()
         self.service = subprocess.Popen(
             [*self.system.service, "--config", str(self.place / f"{self.system.name}.yml"), "--log-level", "ERROR"],
-            env=self.system.environment(self.place),
+            env=environment(self.system, self.place),
             cwd=self.place,
             stdin=subprocess.DEVNULL,
             stdout=self.log,

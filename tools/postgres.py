@@ -129,6 +129,8 @@ class Server:
     dbname: str = "dispatch_db"
     user: str = "dispatch"
     password: str = "dispatching"
+    superuser: str | None = None
+    """Another role, with the same password, that may do everything; for those who break servers on purpose."""
 
     @property
     def dsn(self) -> str:
@@ -192,11 +194,11 @@ class Server:
         who = f" as {self.account.name}" if os.getuid() == 0 else ""
         return f"postgres {version} started on port {self.port}{who} ({made}{self.home})"
 
-    def stop(self) -> str:
-        """Stops the server of this directory, if it runs."""
+    def stop(self, mode: str = "fast") -> str:
+        """Stops the server of this directory, if it runs; `immediate` as after a loss of power."""
         if not self.is_running():
             return f"postgres was not running ({self.home})"
-        done = self._control("stop", "--wait", "--silent", "--mode=fast")
+        done = self._control("stop", "--wait", "--silent", f"--mode={mode}")
         if done.returncode:
             raise PostgresError(f"postgres did not stop: {self._last_words()} (see {self.log})")
         return f"postgres stopped ({self.home})"
@@ -235,6 +237,8 @@ class Server:
             f"CREATE ROLE \"{self.user}\" LOGIN PASSWORD '{secret}'\n"
             f'CREATE DATABASE "{self.dbname}" OWNER "{self.user}"\n'
         )
+        if self.superuser:
+            statements = f"CREATE ROLE \"{self.superuser}\" SUPERUSER LOGIN PASSWORD '{secret}'\n" + statements
         single = [self.binaries / "postgres", "--single", "-D", fresh, "postgres"]
         self._check(self.account.run(single, input=statements, capture_output=True), "the first statements")
         fresh.rename(self.data)
@@ -253,11 +257,11 @@ class Server:
             return "no message in its log"
 
 
-def temporary_server(wheel: str | None = None) -> Server:
+def temporary_server(wheel: str | None = None, superuser: str | None = None) -> Server:
     """A server on a free port with a directory of its own; `remove` it at the end."""
     home = Path(tempfile.mkdtemp(prefix="dispatcher-pg-"))
     home.chmod(0o755)
-    return Server(port=free_port(), directory=home, wheel=wheel)
+    return Server(port=free_port(), directory=home, wheel=wheel, superuser=superuser)
 
 
 def parse_arguments() -> argparse.Namespace:

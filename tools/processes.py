@@ -1,6 +1,7 @@
-"""What process trees use, read from /proc, and how they are ended.
+"""What processes use, read from /proc, which of them belong to a run, and how a tree is ended.
 
-Looks at and ends only trees below processes that the benchmark has started. Where it stands: under systems.py.
+Looks at and ends only what its caller has started: trees below a process, and processes that carry a mark in their
+environment. Where it stands: under the benchmark and the fault table.
 """
 
 from __future__ import annotations
@@ -38,6 +39,46 @@ def tree(root: int) -> list[int]:
         found.append(pid)
         ahead += children[pid]
     return found
+
+
+def living(pid: int) -> bool:
+    """Whether the process exists and is no zombie."""
+    fields = _fields(pid)
+    return fields is not None and fields[0] not in "ZX"
+
+
+def parent(pid: int) -> int:
+    """The process above it; 0 when it is gone."""
+    fields = _fields(pid)
+    return int(fields[1]) if fields else 0
+
+
+def marked(mark: str) -> set[int]:
+    """Every living process that has `mark` (NAME=VALUE) in the environment that it was started with."""
+    needle, found = mark.encode(), set()
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with contextlib.suppress(OSError):
+                if needle in Path(f"/proc/{entry}/environ").read_bytes().split(b"\0") and living(int(entry)):
+                    found.add(int(entry))
+    return found
+
+
+def descriptors(pid: int) -> int:
+    """How many descriptors the process has open."""
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return 0
+
+
+def rss(pid: int) -> float:
+    """Megabytes of this process that are in memory."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) / 1024
+    return 0.0
 
 
 def cpu_of_process(pid: int) -> float:
