@@ -53,6 +53,18 @@ def test_a_dead_worker_is_replaced_at_once_and_the_reason_is_said(service: Servi
     assert service.main()["pool"]["workers_lost_count"] == 1
 
 
+def test_a_stopped_worker_is_named_and_its_task_still_runs_out_of_time(make_service: Callable[..., Service]) -> None:
+    quick = {"pool_kwargs": {"min_workers": 1, "max_workers": 1}, "cancel_grace": 0.2, "terminate_grace": 0.2}
+    service = make_service(service={**quick, "shutdown_grace": 0}).start()
+    service.submit("nap", 60, timeout=1.5)
+    stopped = service.wait_record("start")["pid"]
+    os.kill(stopped, signal.SIGSTOP)
+    wait_until(lambda: any("stopped by a signal" in line["message"] for line in service.log_lines()), "line about it")
+    service.submit("record")
+    assert service.wait_record("record")["pid"] != stopped
+    assert not alive(stopped)
+
+
 def test_nothing_is_left_when_the_service_is_killed(service: Service) -> None:
     service.submit("with_child", 60)
     child = service.wait_record("child")["child"]

@@ -94,6 +94,24 @@ def test_exits_are_reported_at_once_however_many(template: Template) -> None:
         assert template.exit_of(worker) == signal.SIGKILL
 
 
+def test_a_worker_that_a_signal_stops_is_reported_and_so_is_its_going_on(template: Template) -> None:
+    worker = template.fork(0)
+    worker.signal(signal.SIGSTOP)
+    assert template.expect("stopped")[0] == {
+        "event": "stopped",
+        "worker": 0,
+        "pid": worker.pid,
+        "signal": signal.SIGSTOP,
+    }
+    worker.signal(signal.SIGCONT)
+    assert template.expect("continued")[0]["worker"] == 0
+    assert worker.call("worker_tasks.give", 1)["result"] == 1
+    worker.signal(signal.SIGSTOP)
+    template.expect("stopped")
+    worker.signal(signal.SIGKILL)
+    assert template.exit_of(worker) == signal.SIGKILL
+
+
 def test_it_ignores_the_signals_of_a_process_group(template: Template) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         template.process.send_signal(number)

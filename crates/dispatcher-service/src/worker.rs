@@ -12,6 +12,7 @@ mod packet;
 mod process;
 mod shortage;
 mod stack;
+mod stopped;
 mod tend;
 mod tickets;
 mod watched;

@@ -135,17 +135,25 @@ class ForkServer:
             pass
 
     def _reap(self) -> None:
-        """Reports the workers that have ended; what came here by adoption is only buried."""
+        """Reports the workers that have ended, stopped or gone on; what came here by adoption is only buried."""
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
             except ChildProcessError:
                 return
             if pid == 0:
                 return
-            worker = self._workers.pop(pid, None)
+            worker = self._workers.get(pid)
+            report: dict[str, Any] = {"worker": worker, "pid": pid}
+            if os.WIFSTOPPED(status):
+                report.update(event="stopped", signal=os.WSTOPSIG(status))
+            elif os.WIFCONTINUED(status):
+                report.update(event="continued")
+            else:
+                self._workers.pop(pid, None)
+                report.update(event="exited", status=status)
             if worker is not None:
-                _say(self._sock, {"event": "exited", "worker": worker, "pid": pid, "status": status})
+                _say(self._sock, report)
 
     def _answer(self) -> bool:
         """Carries out one request; false at the end of the socket."""

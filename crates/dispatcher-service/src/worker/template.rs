@@ -22,6 +22,7 @@ use tracing::{debug, info, warn};
 use super::confinement::Confinement;
 use super::packet::Packets;
 use super::process::Process;
+use super::stopped::Stopped;
 
 /// How long a fork server may take to end the last processes below it once it is told to go.
 const END_WAIT: Duration = Duration::from_secs(5);
@@ -67,6 +68,12 @@ enum Report {
         worker: u32,
         status: i32,
     },
+    Stopped {
+        worker: u32,
+    },
+    Continued {
+        worker: u32,
+    },
     Failed {
         error: String,
         #[serde(default)]
@@ -103,6 +110,7 @@ struct Template {
     asked: HashMap<u32, oneshot::Sender<Result<Process, String>>>,
     /// Where the exit status of each living worker is waited for.
     living: HashMap<u32, oneshot::Sender<i32>>,
+    stopped: Stopped,
 }
 
 impl Template {
@@ -117,7 +125,13 @@ impl Template {
         let child = step.stdin(Stdio::from(theirs)).spawn().map_err(say)?;
         // It holds the other end as long as it is there.
         drop(step);
-        let mut template = Self { child, packets, asked: HashMap::new(), living: HashMap::new() };
+        let mut template = Self {
+            child,
+            packets,
+            asked: HashMap::new(),
+            living: HashMap::new(),
+            stopped: Stopped::default(),
+        };
         template.packets.send(command.setup.as_bytes(), &[]).await.map_err(say)?;
         match template.next_report().await {
             Ok(Some((Report::Ready { pid }, _))) => {
@@ -138,7 +152,9 @@ impl Template {
     /// Forks workers and passes on reports until the requests or the fork server end.
     async fn serve(&mut self, requests: &mut mpsc::UnboundedReceiver<ForkRequest>) {
         loop {
+            let overdue = self.stopped.overdue();
             tokio::select! {
+                () = overdue => self.stopped.tell(),
                 request = requests.recv() => match request {
                     Some(request) => self.fork(request).await,
                     None => return,
@@ -184,10 +200,13 @@ impl Template {
                 }
             }
             Report::Exited { worker, status } => {
+                self.stopped.ended(worker);
                 if let Some(waiting) = self.living.remove(&worker) {
                     let _ = waiting.send(status);
                 }
             }
+            Report::Stopped { worker } => self.stopped.stops(worker),
+            Report::Continued { worker } => self.stopped.goes_on(worker),
             Report::Ready { .. } | Report::Failed { .. } | Report::Unknown => {
                 debug!(target: "dispatcher.pool", ?report, "report of the fork server ignored");
             }
