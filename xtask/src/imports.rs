@@ -120,8 +120,8 @@ const MODULES: &[ModuleRow] = &[
     service(
         "run",
         &[
-            "config", "control", "driver", "events", "gate", "inbox", "listen", "reply", "setup", "signals",
-            "tally", "web", "worker",
+            "config", "control", "driver", "events", "gate", "inbox", "listen", "manager", "reply", "setup",
+            "signals", "stall", "tally", "web", "worker",
         ],
         "the only place that builds, spawns and joins",
     ),
@@ -133,7 +133,7 @@ const MODULES: &[ModuleRow] = &[
     service("timetable", &["config"], "it says when, and starts nothing"),
     service(
         "driver",
-        &["control", "events", "gate", "inbox", "reply", "web", "worker"],
+        &["control", "events", "gate", "inbox", "manager", "reply", "stall", "web", "worker"],
         "it reads no config",
     ),
     service("control", &["driver", "gate", "tally", "web", "worker"], "its context is a view of the driver"),
@@ -143,6 +143,8 @@ const MODULES: &[ModuleRow] = &[
     service("rate", &[], "it counts by the clock it is shown"),
     service("gate", &["rate"], "it knows who asks, and not what"),
     service("health", &["control"], "it looks and judges"),
+    service("manager", &["control", "health"], "it looks and tells"),
+    service("stall", &[], "it watches a number rise"),
     service("metrics", &["control", "health"], "it looks and writes text"),
     service("web", &["config", "control", "health", "inbox", "metrics"], "it sees what a command sees"),
     service("inbox", &[], "what is sent to the driver knows no sender"),

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use crate::logging::{Level, Stream};
 
-/// How it went. The numbers are a promise; they stand in `--help` and nowhere else.
+/// How it went. The numbers are a promise; they stand in `--help` and in
+/// `docs/reference/cli.md`, which has those of a service that is stuck or broken too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {

@@ -65,6 +65,8 @@ pub struct Config {
     pub cancel_grace: Duration,
     /// How long a worker has after SIGTERM before SIGKILL; 3 s.
     pub terminate_grace: Duration,
+    /// How long the service may be stuck before it ends itself; 60 s, `None` for ever.
+    pub stall_limit: Option<Duration>,
     /// How long the first chunks of a message wait for the others; 30 min.
     pub chunk_message_timeout: Duration,
     /// Control requests by one broker, or of one worker's tasks, that are answered each second; 50.

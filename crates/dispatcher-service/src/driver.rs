@@ -14,7 +14,7 @@ use std::time::Instant;
 use dispatcher_broker::{Broker, FromBroker};
 use dispatcher_engine::{BrokerId, Engine, Input, Source, WorkerId};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Sleep, sleep_until};
 use tracing::{info, warn};
 
@@ -23,7 +23,9 @@ pub(crate) use self::questions::Questions;
 use crate::control::{self, Answer, Service};
 use crate::gate::Asker;
 use crate::inbox::Inbox;
+use crate::manager::Manager;
 use crate::reply::Replies;
+use crate::stall::Beat;
 use crate::web;
 use crate::worker::WorkerHandle;
 use crate::worker::launch::Launcher;
@@ -69,6 +71,9 @@ pub(crate) struct Driver {
     pub(crate) end: Option<End>,
     /// Tells the listeners once that they may begin.
     pub(crate) open: watch::Sender<bool>,
+    /// Who wants to be told how it goes, if somebody does.
+    pub(crate) manager: Option<Manager>,
+    pub(crate) beat: Beat,
 }
 
 impl Driver {
@@ -87,6 +92,7 @@ impl Driver {
                 return end;
             }
             self.open_when_staffed();
+            self.come_round();
             let armed = self.arm(wakeup.as_mut());
             tokio::select! {
                 _ = news.recv_many(&mut heard, BATCH) => {}
@@ -102,7 +108,9 @@ impl Driver {
             for (broker, what) in arrived.drain(..) {
                 self.deliver(broker, what);
             }
-            while self.tenders.try_join_next().is_some() {}
+            while let Some(ended) = self.tenders.try_join_next() {
+                with_its_panic(ended);
+            }
         }
     }
 
@@ -114,9 +122,20 @@ impl Driver {
         }
     }
 
-    /// Sets the timer to the next wakeup, the engine's or that of a question; false when there is none.
+    /// Whoever watches sees that this loop goes round.
+    fn come_round(&mut self) {
+        self.beat.count();
+        if let Some(mut manager) = self.manager.take() {
+            let now = Instant::now();
+            manager.turn(&control::Context::of(self, now), now);
+            self.manager = Some(manager);
+        }
+    }
+
+    /// Sets the timer to the next wakeup, the engine's, that of a question, or the service manager's; false when there is none.
     fn arm(&self, mut wakeup: std::pin::Pin<&mut Sleep>) -> bool {
-        let next = self.engine.next_wakeup().into_iter().chain(self.questions.next_wakeup()).min();
+        let others = [self.questions.next_wakeup(), self.manager.as_ref().and_then(Manager::due)];
+        let next = self.engine.next_wakeup().into_iter().chain(others.into_iter().flatten()).min();
         let Some(at) = next else { return false };
         let at = tokio::time::Instant::from_std(at);
         if wakeup.deadline() != at {
@@ -161,6 +180,8 @@ impl Driver {
                     link.recycled += 1;
                 }
             }
+            // Being heard is the answer.
+            Inbox::AreYouThere => {}
             Inbox::Web(ask) => web::answer(&control::Context::of(self, now), ask),
             Inbox::Fatal(why) => self.end = Some(End::Fatal(why)),
         }
@@ -202,6 +223,16 @@ impl Driver {
             }
             FromBroker::Ended(channel) => self.end_channel(broker, &channel),
         }
+    }
+}
+
+/// A task that has panicked takes everything with it: there is no half of a service. (In a release a panic ends the process
+/// by itself.)
+pub(crate) fn with_its_panic(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        std::panic::resume_unwind(error.into_panic());
     }
 }
 

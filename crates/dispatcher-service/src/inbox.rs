@@ -23,6 +23,8 @@ pub(crate) enum Inbox {
     Stack { worker: WorkerId, stack: Result<Vec<String>, String>, before: Option<Rung> },
     /// The operating system asks the service to stop.
     Signal(&'static str),
+    /// Somebody wants to see the driver come round.
+    AreYouThere,
     /// A listening session of this broker ended; it is being made anew.
     Lost { broker: u16 },
     /// A page wants to know something.

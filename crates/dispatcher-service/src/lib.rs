@@ -32,10 +32,13 @@ mod health;
 mod web;
 mod events;
 mod signals;
+mod manager;
+mod stall;
 
 pub use control::SetLogLevel;
 pub use rate::Rate;
 pub use run::{RunError, RunOptions, run};
+pub use stall::STALLED;
 pub use tally::{Count, LogTally};
 pub use worker::confinement::STEP as WORKER_STEP;
 pub use worker::step::become_worker;

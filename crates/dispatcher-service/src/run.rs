@@ -9,14 +9,16 @@ use dispatcher_broker::{Broker, FromBroker};
 use dispatcher_engine::Engine;
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
-use tracing::{info, warn};
+use tokio::task::{JoinHandle, JoinSet};
+use tracing::{error, info, warn};
 
 use crate::config::{self, Config, TaskPolicy};
 use crate::control::{LastStacks, Service, SetLogLevel};
-use crate::driver::{BrokerLink, Driver, End, Questions};
+use crate::driver::{BrokerLink, Driver, End, Questions, with_its_panic};
 use crate::gate::Gate;
 use crate::inbox::{INBOX, Inbox};
+use crate::manager::Manager;
+use crate::stall::{self, Beat};
 use crate::tally::{LogTally, Tally};
 use crate::web::Web;
 use crate::{listen, reply, setup, signals};
@@ -27,6 +29,9 @@ const DELIVERIES: usize = 1024;
 
 /// How long what is left at the end (replies, the fork server) may take.
 const END_WAIT: Duration = Duration::from_secs(10);
+
+/// How long the log may take for the last line of a service that is stuck.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// What the command line adds to the configuration.
 #[derive(Clone)]
@@ -96,6 +101,8 @@ async fn serve(config: Config, options: RunOptions) -> Result<(), RunError> {
     if let Some(template) = template {
         finishers.spawn(template);
     }
+    let beat = Beat::default();
+    let _watch = config.stall_limit.map(|limit| watch_driver(limit, &beat, &inbox)).transpose()?;
     let (open, opened) = watch::channel(false);
     let links = link(brokers, &options, (&inbox, deliveries, opened), (&mut helpers, &mut finishers));
     info!(target: "dispatcher.main", node_id = config.node_id, pid = std::process::id(), "starting");
@@ -124,13 +131,12 @@ async fn serve(config: Config, options: RunOptions) -> Result<(), RunError> {
         tenders: JoinSet::new(),
         end: None,
         open,
+        manager: Manager::of_environment(),
+        beat: beat.clone(),
     };
     // A task like the others: what runs at the root of the runtime costs a look at every descriptor each time that
     // another task wakes it.
-    let end = match tokio::spawn(driver.run(news, arrivals)).await {
-        Ok(end) => end,
-        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
-    };
+    let end = until_the_end(tokio::spawn(driver.run(news, arrivals)), &mut helpers, &mut finishers).await;
     helpers.shutdown().await;
     if tokio::time::timeout(END_WAIT, finishers.join_all()).await.is_err() {
         warn!(target: "dispatcher.main", "something did not end in time and is left behind");
@@ -142,6 +148,41 @@ async fn serve(config: Config, options: RunOptions) -> Result<(), RunError> {
         }
         End::Fatal(why) => Err(RunError::Fatal(why)),
     }
+}
+
+/// Waits for the driver; a panic anywhere is the end of everything.
+async fn until_the_end(
+    mut driver: JoinHandle<End>,
+    helpers: &mut JoinSet<()>,
+    finishers: &mut JoinSet<()>,
+) -> End {
+    loop {
+        tokio::select! {
+            end = &mut driver => match end {
+                Ok(end) => return end,
+                Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+            },
+            Some(ended) = helpers.join_next() => with_its_panic(ended),
+            Some(ended) = finishers.join_next() => with_its_panic(ended),
+        }
+    }
+}
+
+/// Ends the process when the driver comes round no more.
+fn watch_driver(limit: Duration, beat: &Beat, inbox: &mpsc::Sender<Inbox>) -> std::io::Result<stall::Watch> {
+    let inbox = inbox.downgrade();
+    let ask = move || {
+        // A full inbox wakes the driver as well.
+        if let Some(inbox) = inbox.upgrade() {
+            let _ = inbox.try_send(Inbox::AreYouThere);
+        }
+    };
+    stall::watch(limit, beat.clone(), ask, move || {
+        error!(target: "dispatcher.main", seconds = limit.as_secs_f64(), "the service is stuck and ends: service.stall_limit is over");
+        // The log is written by a thread of its own.
+        std::thread::sleep(LAST_WORDS);
+        std::process::exit(i32::from(stall::STALLED));
+    })
 }
 
 /// Whoever may publish may run what the policy allows, with the rights of the workers: both are said where they are wide.
@@ -201,4 +242,31 @@ fn link(
         });
     }
     links
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn end_with(helper: impl Future<Output = ()> + Send + 'static) -> End {
+        let (mut helpers, mut finishers) = (JoinSet::new(), JoinSet::new());
+        helpers.spawn(helper);
+        finishers.spawn(async {});
+        let driver = tokio::spawn(async {
+            tokio::task::yield_now().await;
+            End::Stopped
+        });
+        until_the_end(driver, &mut helpers, &mut finishers).await
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    #[should_panic(expected = "a bug in a listener")]
+    async fn a_panic_beside_the_driver_is_not_survived() {
+        end_with(async { panic!("a bug in a listener") }).await;
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn the_end_of_the_driver_is_the_end_whatever_others_do() {
+        assert!(matches!(end_with(std::future::pending()).await, End::Stopped));
+    }
 }

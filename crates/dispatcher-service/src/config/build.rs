@@ -37,6 +37,7 @@ pub(super) fn config(root: &Node, warnings: Vec<Complaint>) -> Config {
         shutdown_grace: service.seconds("shutdown_grace"),
         cancel_grace: service.seconds("cancel_grace"),
         terminate_grace: service.seconds("terminate_grace"),
+        stall_limit: service.maybe_seconds("stall_limit"),
         control_rate: service.count("control_rate").unwrap_or(50),
         chunk_message_timeout: main.seconds("chunk_message_timeout_seconds"),
         queue_limit: service.count("queue_limit").map_or(usize::MAX, |tasks| tasks as usize),

@@ -90,6 +90,12 @@ static SERVICE: Section = section(
         ),
         key("terminate_grace", SECONDS, "3", "Own. Seconds that a worker has after SIGTERM before SIGKILL."),
         key(
+            "stall_limit",
+            MAYBE_SECONDS,
+            "60",
+            "Own. Seconds for which the service itself may be stuck before it ends with exit code 3; null: for ever.",
+        ),
+        key(
             "control_rate",
             Shape::Count { least: 1, most: 1_000_000 },
             "50",
