@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
 use super::peer::{Over, Peer, Tending};
@@ -22,7 +22,8 @@ use crate::{BoxFuture, Broker, BrokerError, FromBroker, Options, Publish, Sink};
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long a client waits for a place when all are taken. Those who only leave a message are gone in a moment, so
-/// many of them at once lose nothing.
+/// many of them at once lose nothing. When nobody has left for so long, the next ones do not wait at all: each would keep
+/// those behind it from being heard.
 const ROOM_WAIT: Duration = Duration::from_secs(1);
 
 /// The broker `socket` in a service.
@@ -95,11 +96,12 @@ impl SocketServer {
         sink.send(FromBroker::Listening).await?;
         // They end with the session.
         let mut clients = JoinSet::new();
+        let mut full_since = None;
         loop {
             tokio::select! {
                 accepted = place.listener.accept() => match accepted {
                     Ok((stream, _)) => {
-                        self.make_room(&mut clients).await;
+                        self.make_room(&mut clients, &mut full_since).await;
                         self.welcome(stream, &sink, &mut clients);
                     }
                     Err(error) => {
@@ -114,10 +116,16 @@ impl SocketServer {
     }
 
     /// Waits until a client leaves, if there are as many as there may be; not for ever.
-    async fn make_room(&self, clients: &mut JoinSet<()>) {
-        let leaving = async { while self.peers.is_full() && clients.join_next().await.is_some() {} };
-        // Whoever comes next finds out whether there is room now.
-        let _ = timeout(ROOM_WAIT, leaving).await;
+    async fn make_room(&self, clients: &mut JoinSet<()>, full_since: &mut Option<Instant>) {
+        if self.peers.is_full() {
+            let since = *full_since.get_or_insert_with(Instant::now);
+            let leaving = async { while self.peers.is_full() && clients.join_next().await.is_some() {} };
+            // Whoever comes next finds out whether there is room now.
+            let _ = timeout_at(since + ROOM_WAIT, leaving).await;
+        }
+        if !self.peers.is_full() {
+            *full_since = None;
+        }
     }
 
     fn welcome(&self, stream: UnixStream, sink: &Sink, clients: &mut JoinSet<()>) {

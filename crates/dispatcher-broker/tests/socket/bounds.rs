@@ -33,6 +33,26 @@ async fn one_client_too_many_is_turned_away_and_the_others_stay() {
 }
 
 #[tokio::test]
+async fn ten_times_too_many_clients_are_turned_away_at_once_and_hold_up_nobody() {
+    let home = Home::new();
+    let (broker, _echoing) = Service::ready(&home).await.echo();
+    let mut clients = Vec::new();
+    for _ in 0..MAX_CLIENTS {
+        let mut client = home.connect().await;
+        asks_and_is_answered(&mut client).await;
+        clients.push(client);
+    }
+    let began = std::time::Instant::now();
+    for number in 0..9 * MAX_CLIENTS {
+        assert_eq!(rest(&mut home.connect().await).await, "");
+        asks_and_is_answered(&mut clients[number % MAX_CLIENTS]).await;
+    }
+    // The first of them waited for a place.
+    assert!(began.elapsed() < WAIT, "{:?}", began.elapsed());
+    assert_eq!(count(&broker, "too_many_clients"), 9 * MAX_CLIENTS as u64);
+}
+
+#[tokio::test]
 async fn a_line_that_is_too_long_ends_its_client_alone() {
     let home = Home::new();
     let mut service = Service::ready(&home).await;
