@@ -96,6 +96,32 @@ def ask(context: Any, command: str) -> None:
     write_down("asked", reply=context.control(command), uuid=context.uuid, worker=context.worker_id)
 
 
+@task(bind=True)
+def ask_often(context: Any, command: str, times: int) -> None:
+    replies = [context.control(command) for _ in range(times)]
+    refused = len([reply for reply in replies if "control request refused" in reply.get("error", "")])
+    write_down("asked_often", refused=refused, answered=len(replies) - refused)
+
+
+@task()
+def give(length: int) -> str:
+    write_down("given")
+    return "x" * length
+
+
+@task()
+def fail(length: int) -> None:
+    raise ValueError("e" * length)
+
+
+@task()
+def shout(megabytes: int) -> None:
+    line = b"x" * 1023 + b"\n"
+    for _ in range(megabytes):
+        os.writev(1, [line] * 1024)
+    write_down("shouted")
+
+
 @task()
 class Job:
     def run(self, number: int) -> None:
