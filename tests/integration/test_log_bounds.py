@@ -76,11 +76,11 @@ def test_a_thousand_abandoned_tasks_are_listed(running: Service) -> None:
 
 
 def test_length_of_a_line(running: Service) -> None:
-    running.submit("fail", 100_000)
+    running.submit("fail_at_length", 100_000)
     running.submit("record")
     running.wait_record("record", 2)
-    wait_until(lambda: any("failed: work.fail" in line["message"] for line in running.log_lines()), "failure")
-    (line,) = [line for line in running.log.read_text().splitlines() if '"failed: work.fail' in line]
+    wait_until(lambda: any("failed: work.fail_at_length" in line["message"] for line in running.log_lines()), "failure")
+    (line,) = [line for line in running.log.read_text().splitlines() if '"failed: work.fail_at_length' in line]
     assert len(line) < PIPE_BUF
     assert "bytes in all" in line
     assert lost(running, "cut") == 1

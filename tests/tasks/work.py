@@ -110,7 +110,7 @@ def give(length: int) -> str:
 
 
 @task()
-def fail(length: int) -> None:
+def fail_at_length(length: int) -> None:
     raise ValueError("e" * length)
 
 
