@@ -8,7 +8,7 @@ SOME_PYTHON = $(or $(wildcard $(BIN)/python),$(PYTHON))
 # What the wheel is made of: it is built anew when one of these changes.
 SOURCES := $(shell find crates python packaging pyproject.toml Cargo.toml Cargo.lock -type f -not -name '*.pyc' -not -path '*/tests/*' 2>/dev/null)
 
-.PHONY: help demo test test-rust test-python postgres postgres-stop bench faults conformance compat lint fmt clean
+.PHONY: help demo test test-rust test-python postgres postgres-stop bench faults soak conformance compat lint fmt clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -56,6 +56,9 @@ bench: $(VENV)/wheel ## figures beside dispatcherd, in one run
 
 faults: $(VENV)/wheel ## break one thing after another: what came of it, beside dispatcherd
 	@$(BIN)/python faults/run.py --json .run/faults.json
+
+soak: $(VENV)/wheel ## an hour of random faults, and a verdict (MINUTES=60, SEED=)
+	@$(BIN)/python faults/soak.py --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))
 
 conformance: $(VENV)/wheel ## the black-box suite, where it stands beside the project
 	@$(BIN)/python tools/conformance.py

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 
-PARTS = ("rows_deaths", "rows_tasks", "rows_service", "rows_postgres", "rows_listed")
+PARTS = ("rows_deaths", "rows_tasks", "rows_service", "rows_postgres", "rows_network", "rows_messages", "rows_listed")
 
 
 def load() -> None:

@@ -61,18 +61,7 @@ BACK = ("lost = 0", "alive = true", "exit = 0")
 
 @row(34, "the session of the service is terminated", POSTGRES, "back_s < 0.1", *BACK, smoke=True)
 def terminated(stage: Stage) -> Figures:
-    def terminate(trial: Trial) -> float:
-        began = time.monotonic()
-        with stage.cluster.admin() as admin:
-            began = time.monotonic()
-            admin.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> %s AND usename = %s"
-                " AND query NOT ILIKE '%%select pg_notify%%'",
-                (trial.publisher.connection().info.backend_pid, stage.cluster.server.user),
-            )
-        return began
-
-    return cut(stage, terminate)
+    return cut(stage, lambda trial: stage.cluster.terminate(besides=trial.publisher.connection().info.backend_pid))
 
 
 def restarted(stage: Stage, mode: str) -> Figures:
@@ -110,10 +99,7 @@ def refused(stage: Stage, refuse: str, permit: str) -> Figures:
         with stage.cluster.admin() as admin:
             admin.execute(f"ALTER ROLE {role} {refuse}".encode())
             began = time.monotonic()
-            admin.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s AND pid <> %s",
-                (role, trial.publisher.connection().info.backend_pid),
-            )
+            stage.cluster.terminate(besides=trial.publisher.connection().info.backend_pid)
             if trial.ready() is not None:
                 unready = trial.wait(lambda: trial.ready() is False, 5)
                 said["unready_s"] = round(time.monotonic() - began, 2) if unready else None

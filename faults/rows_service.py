@@ -167,7 +167,7 @@ def flooded(stage: Stage) -> Figures:
 def standing_still(stage: Stage) -> Figures:
     """Nobody can stop its loop from outside but by stopping it whole: a service manager has to be able to tell."""
     with NotifySocket(stage.place) as manager, stage.trial() as trial:
-        trial.start(NOTIFY_SOCKET=manager.path, WATCHDOG_USEC="1000000")
+        trial.start(environment={"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "1000000"})
         time.sleep(2)
         before = manager.count("WATCHDOG=1")
         os.kill(trial.pid, signal.SIGSTOP)

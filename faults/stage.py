@@ -59,16 +59,21 @@ class Cluster:
         with self.admin() as connection:
             connection.execute(statement.encode())
 
-    def backends(self, application: str = "%", listening: bool = False) -> list[int]:
-        """The server's processes for the ordinary role: of one application, or those whose last word was about
-        LISTEN.
-        """
+    def backends(self) -> list[int]:
+        """The server's processes for the ordinary role."""
         with self.admin() as connection:
-            rows = connection.execute(
-                "SELECT pid FROM pg_stat_activity WHERE usename = %s AND application_name LIKE %s AND query ILIKE %s",
-                (self.server.user, application, "%listen%" if listening else "%"),
-            )
+            rows = connection.execute("SELECT pid FROM pg_stat_activity WHERE usename = %s", (self.server.user,))
             return [pid for (pid,) in rows]
+
+    def terminate(self, besides: int) -> float:
+        """Ends every session of the ordinary role but one; gives the time just before."""
+        with self.admin() as connection:
+            began = time.monotonic()
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s AND pid <> %s",
+                (self.server.user, besides),
+            )
+        return began
 
     def wait_up(self, patience: float = 30) -> float:
         """Waits until a login works; gives the time."""

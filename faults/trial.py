@@ -65,10 +65,15 @@ class Trial:
     # The service.
 
     def start(
-        self, ready: bool = True, out: IO[bytes] | None = None, prefix: tuple[str, ...] = (), **environment: str
+        self,
+        ready: bool = True,
+        out: IO[bytes] | None = None,
+        prefix: tuple[str, ...] = (),
+        environment: dict[str, str] | None = None,
     ) -> Trial:
-        """Starts it; with `ready`, waits until every worker has run something. `out`: where its log goes, else a
-        file.
+        """Starts it; with `ready`, waits until every worker has run something.
+
+        `out`: where its log goes, else a file. `prefix`: a command that runs it.
         """
         name, _, value = self.mark.partition("=")
         with contextlib.ExitStack() as stack:
@@ -79,7 +84,7 @@ class Trial:
                     **self.system.environment(HERE / "app"),
                     **{name: value, "FAULT_LEDGER": str(self.ledger.path), "FAULT_SDK": self.system.sdk},
                     "DISPATCHER_TASK_POLICY": "any",
-                    **environment,
+                    **(environment or {}),
                 },
                 cwd=self.place,
                 stdin=subprocess.DEVNULL,
