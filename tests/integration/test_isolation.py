@@ -223,14 +223,14 @@ def test_a_worker_of_another_user_gets_into_its_control_group(make_dropped: Make
     assert look_inside(service)["cgroup"].splitlines()[-1].endswith("/worker-0")
 
 
-@divisible
+@pytest.mark.parametrize("cgroup", [pytest.param("required", marks=divisible), "off"])
 @pytest.mark.parametrize("method", ["ForkServerManager", "SpawnServerManager"])
 @pytest.mark.parametrize("how", ["child", "program", "daemon", "daemon_program"])
 def test_what_a_task_leaves_behind_ends_with_its_worker_and_not_before(
-    make_service: MakeService, how: str, method: str
+    make_service: MakeService, how: str, method: str, cgroup: str
 ) -> None:
     pool = {"pool_kwargs": {"min_workers": 1, "max_workers": 1}, "shutdown_grace": 0, "process_manager_cls": method}
-    service = make_service(service=pool, worker={"cgroup": "required"}).start()
+    service = make_service(service=pool, worker={"cgroup": cgroup}).start()
     service.submit("leave_behind", how)
     left = service.wait_record("left")["left"]
     service.submit("record")
@@ -238,8 +238,28 @@ def test_what_a_task_leaves_behind_ends_with_its_worker_and_not_before(
     assert alive(left)
     service.submit("die", "kill")
     wait_until(lambda: not alive(left), "end of what the task left behind", 5)
-    service.submit("record")
-    service.wait_record("record", 2)
+    service.submit("leave_behind", how)
+    left = service.wait_record("left", 2)["left"]
+    assert service.stop() == 0
+    wait_until(lambda: not alive(left) and not service.processes(), "end of every process", 5)
+
+
+@pytest.mark.parametrize("cgroup", [pytest.param("required", marks=divisible), "off"])
+@pytest.mark.parametrize("how", ["child", "daemon", "daemon_program"])
+def test_a_worker_that_leaves_takes_its_own_with_it_and_nobody_elses(
+    make_service: MakeService, how: str, cgroup: str
+) -> None:
+    two = {"pool_kwargs": {"min_workers": 2, "max_workers": 2}, "shutdown_grace": 0}
+    service = make_service(service=two, worker={"cgroup": cgroup}).start()
+    service.submit("leave_behind", how, 60)
+    first = service.wait_record("left")
+    service.submit("leave_behind", how)
+    second = service.wait_record("left", 2)
+    assert first["pid"] != second["pid"]
+    os.kill(second["pid"], 15)
+    wait_until(lambda: not alive(second["left"]), "end of what the second worker left behind", 5)
+    assert alive(first["left"])
+    assert alive(first["pid"])
 
 
 @divisible

@@ -167,7 +167,7 @@ def inside(name: str = "inside") -> None:
 
 
 @task()
-def leave_behind(how: str) -> None:
+def leave_behind(how: str, seconds: float = 0) -> None:
     """Something that goes on when the task is over: a child, a program in the background, or a daemon."""
     sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
     if how == "program":
@@ -192,6 +192,7 @@ def leave_behind(how: str) -> None:
         pid = int(os.read(readable, 32))
         os.wait()
     write_down("left", left=pid, how=how)
+    time.sleep(seconds)
 
 
 @task()

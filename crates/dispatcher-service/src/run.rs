@@ -98,31 +98,22 @@ async fn serve(config: Config, options: RunOptions) -> Result<(), RunError> {
     // These have something to finish when the driver has ended.
     let mut finishers = JoinSet::new();
     helpers.spawn(signals::watch(inbox.clone())?);
+    if let Some(orphans) = launcher.orphans() {
+        helpers.spawn(orphans.look_after());
+    }
     if let Some(template) = template {
         finishers.spawn(template);
     }
     let beat = Beat::default();
-    let _watch = config.stall_limit.map(|limit| watch_driver(limit, &beat, &inbox)).transpose()?;
+    let watch = config.stall_limit.map(|limit| watch_driver(limit, &beat, &inbox)).transpose()?;
     let (open, opened) = watch::channel(false);
     let links = link(brokers, &options, (&inbox, deliveries, opened), (&mut helpers, &mut finishers));
     info!(target: "dispatcher.main", node_id = config.node_id, pid = std::process::id(), "starting");
+    let web = config.metrics.clone().map(|metrics| Web::open(metrics, &inbox, &mut helpers));
     let now = Instant::now();
     let driver = Driver {
         engine: Engine::new(engine_config, now),
-        service: Service {
-            node_id: config.node_id.clone(),
-            started: now,
-            shutdown_grace: config.shutdown_grace,
-            set_log_level: options.set_log_level.clone(),
-            control_producer: config.control_producer,
-            control_produced: 0,
-            on_start: config.on_start.len(),
-            tally: Tally::default(),
-            log: Arc::clone(&options.log),
-            gate: Gate::new(config.control_rate),
-            last_stacks: LastStacks::default(),
-            web: config.metrics.map(|metrics| Web::open(metrics, &inbox, &mut helpers)),
-        },
+        service: service(&config, &options, now, web),
         brokers: links,
         workers: HashMap::new(),
         launcher,
@@ -137,6 +128,7 @@ async fn serve(config: Config, options: RunOptions) -> Result<(), RunError> {
     // A task like the others: what runs at the root of the runtime costs a look at every descriptor each time that
     // another task wakes it.
     let end = until_the_end(tokio::spawn(driver.run(news, arrivals)), &mut helpers, &mut finishers).await;
+    drop(watch);
     helpers.shutdown().await;
     if tokio::time::timeout(END_WAIT, finishers.join_all()).await.is_err() {
         warn!(target: "dispatcher.main", "something did not end in time and is left behind");
@@ -147,6 +139,24 @@ async fn serve(config: Config, options: RunOptions) -> Result<(), RunError> {
             Ok(())
         }
         End::Fatal(why) => Err(RunError::Fatal(why)),
+    }
+}
+
+/// What the driver knows of the service.
+fn service(config: &Config, options: &RunOptions, started: Instant, web: Option<Web>) -> Service {
+    Service {
+        node_id: config.node_id.clone(),
+        started,
+        shutdown_grace: config.shutdown_grace,
+        set_log_level: options.set_log_level.clone(),
+        control_producer: config.control_producer,
+        control_produced: 0,
+        on_start: config.on_start.len(),
+        tally: Tally::default(),
+        log: Arc::clone(&options.log),
+        gate: Gate::new(config.control_rate),
+        last_stacks: LastStacks::default(),
+        web,
     }
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod template;
 mod channel;
 mod descendants;
 mod memory;
+mod orphans;
 mod packet;
 mod process;
 mod shortage;

@@ -61,10 +61,27 @@ def end_all_below() -> None:
         signal.sigtimedwait({signal.SIGCHLD}, _ROUND)
 
 
+def children(parent: int) -> list[int]:
+    """The living children of a process."""
+    return [pid for pid, living in _family().get(parent, []) if living]
+
+
 def descendants(root: int) -> list[int]:
     """Every process below this one, parents before children; those that have ended and are not buried are
     left out."""
-    children: dict[int, list[tuple[int, bool]]] = {}
+    family = _family()
+    found: list[int] = []
+    todo = [root]
+    while todo:
+        below = family.pop(todo.pop(), [])
+        found += [pid for pid, living in below if living]
+        todo += [pid for pid, _ in below]
+    return found
+
+
+def _family() -> dict[int, list[tuple[int, bool]]]:
+    """The children of every process, and whether they live."""
+    family: dict[int, list[tuple[int, bool]]] = {}
     for entry in os.listdir("/proc"):
         if not entry.isdecimal():
             continue
@@ -74,11 +91,5 @@ def descendants(root: int) -> list[int]:
                 state, parent = file.read().rpartition(b")")[2].split(None, 2)[:2]
         except OSError:
             continue
-        children.setdefault(int(parent), []).append((int(entry), state not in b"ZX"))
-    found: list[int] = []
-    todo = [root]
-    while todo:
-        below = children.pop(todo.pop(), [])
-        found += [pid for pid, living in below if living]
-        todo += [pid for pid, _ in below]
-    return found
+        family.setdefault(int(parent), []).append((int(entry), state not in b"ZX"))
+    return family

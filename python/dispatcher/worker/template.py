@@ -26,6 +26,7 @@ from dispatcher.registry import registry
 from . import lifeline, stack
 from .ending import end_all_below, leave, quit_now
 from .kernel import adopt_orphans, die_with_parent
+from .leftovers import end_leftovers, mark
 from .limits import enter_group, take_on
 from .log import note
 from .loop import live
@@ -100,6 +101,7 @@ class ForkServer:
         self._settings = settings
         self._workers: dict[int, int] = {}
         """The numbers of living workers by their pids."""
+        self._looks_for_leftovers = False
         wake, woken = os.pipe()
         self._wake, self._woken = lift(wake), lift(woken)
         os.set_blocking(self._wake, False)
@@ -135,14 +137,20 @@ class ForkServer:
             pass
 
     def _reap(self) -> None:
-        """Reports the workers that have ended, stopped or gone on; what came here by adoption is only buried."""
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
+        """Reports the workers that have ended, and ends what they have left behind."""
+        while self._bury():
+            pass
+        if self._looks_for_leftovers:
+            # What is found dies, which leads here again: until there is nothing.
+            self._looks_for_leftovers = end_leftovers(self._workers.keys(), self._workers.values())
+
+    def _bury(self) -> bool:
+        """Reports one worker that has ended, stopped or gone on; what came here by adoption is only buried."""
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
+        except ChildProcessError:
+            return False
+        if pid:
             worker = self._workers.get(pid)
             report: dict[str, Any] = {"worker": worker, "pid": pid}
             if os.WIFSTOPPED(status):
@@ -151,9 +159,11 @@ class ForkServer:
                 report.update(event="continued")
             else:
                 self._workers.pop(pid, None)
+                self._looks_for_leftovers |= worker is not None
                 report.update(event="exited", status=status)
             if worker is not None:
                 _say(self._sock, report)
+        return pid != 0
 
     def _answer(self) -> bool:
         """Carries out one request; false at the end of the socket."""
@@ -215,6 +225,7 @@ class ForkServer:
             self._sock.close()
             os.close(self._wake)
             os.close(self._woken)
+            mark(worker)
             take_on(self._settings.get("limits") or {})
             code = live(
                 worker,

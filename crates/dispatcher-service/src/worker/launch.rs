@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Stdio;
+use std::sync::Arc;
 
 use dispatcher_engine::Exit;
 use rustix::fs::Uid;
@@ -18,6 +19,7 @@ use super::cgroup::{Groups, Leaf};
 use super::channel::Channel;
 use super::confinement::Confinement;
 use super::memory::Memory;
+use super::orphans::Orphans;
 use super::process::Process;
 use super::shortage::MemoryKills;
 use super::stack::StackPipe;
@@ -65,6 +67,8 @@ pub(crate) struct Launcher {
     /// Where each worker gets a control group of its own.
     groups: Option<Groups>,
     memory_kills: MemoryKills,
+    /// For workers that are programs of their own.
+    orphans: Option<Arc<Orphans>>,
     /// The reading end that each forked worker gets a copy of.
     lifeline: OwnedFd,
     /// Whether somebody wants to know how much memory workers hold.
@@ -86,7 +90,13 @@ impl Launcher {
             rustix::fs::fchown(&lifeline, Some(Uid::from_raw(uid)), None)?;
         }
         let memory_kills = MemoryKills::new("/proc/vmstat");
-        Ok(Self { means, groups, memory_kills, lifeline, watches_memory, _held: held })
+        let orphans = matches!(means, Means::Command(_)).then(Orphans::adopt).transpose()?;
+        Ok(Self { means, groups, memory_kills, orphans, lifeline, watches_memory, _held: held })
+    }
+
+    /// What has to be looked after for as long as there are workers.
+    pub(crate) fn orphans(&self) -> Option<Arc<Orphans>> {
+        self.orphans.clone()
     }
 
     /// Makes the process of this worker. The error is a sentence for the log.
@@ -97,6 +107,9 @@ impl Launcher {
             Means::Template(requests) => self.fork(worker, requests, leaf.as_ref()).await,
             Means::Command(program) => program.spawn(worker, leaf.as_ref()),
         }?;
+        if let Some(orphans) = &self.orphans {
+            orphans.born(made.process.pid(), worker);
+        }
         let memory = self.watches_memory.then(|| Memory::of(made.process.pid())).flatten();
         Ok(Launched { process: made.process.within(leaf), memory, ..made })
     }
@@ -116,6 +129,9 @@ impl Launcher {
 
     /// How a process ended, as far as more is known than its wait status says.
     pub(crate) fn explain(&self, exit: Exit, process: &Process) -> Exit {
+        if let Some(orphans) = &self.orphans {
+            orphans.gone(process.pid());
+        }
         process.explain(exit, &self.memory_kills)
     }
 
