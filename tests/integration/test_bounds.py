@@ -231,3 +231,61 @@ def test_result_of_a_task(flooded: Callable[..., Service]) -> None:
         service.submit("give", 10 * 1024 * 1024)
         service.wait_record("given")
     assert service.main()["pool"]["workers_lost_count"] == 0
+
+
+def test_queued_tasks(flooded: Callable[..., Service]) -> None:
+    service = flooded({"queue_limit": 2000})
+    holding = service.submit("nap", 600)
+    service.wait_record("start")
+    with Unharmed(service, 16):
+        notify(service, """format('{"task": "work.Job", "args": [%%s]}', n)""", 20_000)
+        wait_until(lambda: sum(service.refused().values()) >= 18_000, "refusals", 60)
+        main = service.main()
+        assert main["pool"]["active_task_ct"] <= 2000
+        assert main["refused"].keys() <= {"queue_full", "channel_full"}
+        page = scrape(service)
+        assert page("dispatcher_tasks_held") <= 2000
+        # The channel that floods has not taken all: honest tasks came in meanwhile, and run when their turn comes.
+        service.control("cancel", {"uuid": holding})
+    wait_until(lambda: service.main()["pool"]["active_task_ct"] == 0, "end of all", 60)
+    assert 1000 <= len(service.records("job")) <= 2000
+    lines = [line for line in service.log_lines() if "too many tasks are here" in line["message"]]
+    assert len(lines) < 1200
+
+
+def test_bytes_of_queued_tasks(flooded: Callable[..., Service]) -> None:
+    service = flooded({"queue_bytes": "4MiB"})
+    holding = service.submit("nap", 600)
+    service.wait_record("start")
+    with Unharmed(service, 32):
+        notify(
+            service,
+            """format('{"task": "work.give", "args": [1], "n": %%s, "x": "%%s"}', n, repeat('x', 7000))""",
+            6000,
+        )
+        wait_until(lambda: sum(service.refused().values()) >= 5000, "refusals", 60)
+        assert service.main()["refused"].keys() <= {"queue_bytes_full", "channel_full"}
+        assert scrape(service)("dispatcher_tasks_held_bytes") <= 4 * 1024 * 1024
+        service.control("cancel", {"uuid": holding})
+
+
+def test_delayed_tasks(flooded: Callable[..., Service]) -> None:
+    service = flooded()
+    asking = client(service)
+    with Unharmed(service, 128):
+        notify(service, """format('{"task": "work.Job", "delay": 3600, "args": [%%s]}', n)""", 1_000_000)
+        wait_until(lambda: sum(asking.ask("main")["refused"].values()) >= 900_000, "refusals", 100)
+    main = asking.ask("main")
+    assert (main["pool"]["delayed_ct"], main["refused"]) == (100_000, {"delayed_full": 900_000})
+    asking.close()
+
+
+def test_blocked_tasks(flooded: Callable[..., Service]) -> None:
+    service = flooded({"pool_kwargs": {"min_workers": 2, "max_workers": 2}})
+    with Unharmed(service, 32):
+        notify(
+            service, """format('{"task": "work.nap", "on_duplicate": "serial", "args": [600], "n": %%s}', n)""", 100_000
+        )
+        wait_until(lambda: sum(service.refused().values()) >= 89_000, "refusals", 60)
+    assert service.main()["pool"]["blocked_ct"] == 10_000
+    assert service.refused() == {"blocked_full": 89_999}

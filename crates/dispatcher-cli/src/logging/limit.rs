@@ -1,9 +1,8 @@
 //! Lines of one kind: a hundred at once and ten a second are written, the others are counted, and the count is written
 //! within a second.
 //!
-//! A kind is the place in the code that a line comes from, whatever task or worker it is about. DEBUG has no limit:
-//! whoever asks for it asks for all of it. Never holds more than one line of each kind. Where it stands: before the
-//! formatter, which asks; the writing thread takes the counts.
+//! A kind is the place in the code that a line comes from, whatever task or worker it is about. Never holds more than one
+//! line of each kind. Where it stands: before the formatter, which asks; the writing thread takes the counts.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,12 +12,17 @@ use dispatcher_service::{LogTally, Rate};
 use tracing::callsite::Identifier;
 use tracing::{Level, Metadata};
 
-/// Lines of one kind that are written each second.
-const A_SECOND: u32 = 10;
-/// Lines of one kind that are written at once.
-const AT_ONCE: u32 = 100;
-/// As above for errors: each tells of a task or a worker that is lost, so a whole pool's are listed by name.
-const ERRORS_AT_ONCE: u32 = 1000;
+/// Lines of one kind that are written at once, and each second after that.
+fn limits(level: Level) -> (u32, u32) {
+    match level {
+        // Each tells of a task or a worker that is lost, so a whole pool's are listed.
+        Level::ERROR => (1000, 10),
+        Level::WARN | Level::INFO => (100, 10),
+        // Each start and end of a task is one, and somebody follows them.
+        _ => (1000, 100),
+    }
+}
+
 /// How long a count is kept before it is written.
 const KEPT: Duration = Duration::from_secs(1);
 
@@ -68,12 +72,11 @@ impl Limiter {
         text: impl FnOnce() -> String,
     ) -> Verdict {
         let level = *kind.level();
-        if level >= Level::DEBUG {
-            return Verdict::Write;
-        }
-        let at_once = if level == Level::ERROR { ERRORS_AT_ONCE } else { AT_ONCE };
         let mut kinds = self.kinds();
-        let new = || Kind { rate: Rate::new(at_once, A_SECOND), unsaid: None };
+        let new = || {
+            let (at_once, a_second) = limits(level);
+            Kind { rate: Rate::new(at_once, a_second), unsaid: None }
+        };
         let known = kinds.entry(kind.callsite()).or_insert_with(new);
         if known.rate.admit(now) {
             return Verdict::Write;
@@ -198,14 +201,16 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_of_errors_is_listed_and_debug_has_no_limit() {
+    fn a_pool_of_errors_is_listed_and_so_are_the_steps_of_as_many_tasks() {
         let (text, tally) = logged(|_| {
             (0..1000).for_each(|number| error!("lost {number}"));
-            (0..5000).for_each(|number| debug!("seen {number}"));
+            (0..1000).for_each(|number| debug!("seen {number}"));
+            (0..10_000).for_each(|number| debug!("flood {number}"));
         });
         assert_eq!(text.matches(": lost ").count(), 1000);
-        assert_eq!(text.matches(": seen ").count(), 5000);
-        assert_eq!(tally.suppressed.get(), 0);
+        assert_eq!(text.matches(": seen ").count(), 1000);
+        assert!(text.matches(": flood ").count() < 3000);
+        assert!(tally.suppressed.get() > 7000);
     }
 
     #[test]
