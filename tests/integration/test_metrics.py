@@ -156,12 +156,19 @@ def test_a_worker_that_is_killed_is_counted_with_the_task_it_lost(measured: Serv
     assert page("dispatcher_tasks_ended_total", task="other", outcome="lost") == 1
 
 
+def with_queue_usage(service: Service) -> Page | None:
+    """A scrape, once Postgres has been asked how full its queue is: the first has that done."""
+    page = scrape(service)
+    return page if any(name == "dispatcher_notification_queue_usage_ratio" for name, _ in page.samples) else None
+
+
 def test_the_reference_page_says_what_there_is(measured: Service) -> None:
     measured.submit("record")
     measured.wait_record("record")
     measured.publish("{not json")
     wait_until(measured.refused, "refusal")
-    page = scrape(measured)
+    page = wait_until(lambda: with_queue_usage(measured), "usage of the queue")
+    assert 0 <= page("dispatcher_notification_queue_usage_ratio", broker="pg_notify") < 0.1
     section = REFERENCE.read_text().split("## Every metric")[1].split("\n## ")[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:3] == "| `"]
     said = {row[0].strip("`"): (row[1], set(re.findall(r"`([a-z]+)`", row[2]))) for row in rows}

@@ -178,6 +178,12 @@ pub trait Publish: Send {
         payloads: &'a [String],
     ) -> BoxFuture<'a, Result<(), BrokerError>>;
 
+    /// How full the queue is in which the bus keeps what not everyone has heard yet, from 0 to 1; none where nobody can
+    /// tell. Asked on the same connection.
+    fn queue_usage(&mut self) -> BoxFuture<'_, Result<Option<f64>, BrokerError>> {
+        Box::pin(async { Ok(None) })
+    }
+
     /// Everything has been published to a channel that [`FromBroker::Ended`] named. Other channels have no end.
     fn end(&mut self, _channel: &str) {}
 }

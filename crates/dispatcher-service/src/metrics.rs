@@ -197,6 +197,13 @@ fn brokers(context: &Context<'_>, page: &mut Exposition) {
         let Some(check) = link.broker.self_check() else { continue };
         family.sample(&[("broker", link.broker.name())], check.total.as_secs_f64());
     }
+    let what = "How full the queue is in which Postgres keeps notifications for all who listen, 0 to 1.";
+    let mut family = page.family("dispatcher_notification_queue_usage_ratio", Gauge, what);
+    for link in links {
+        if let Some(usage) = link.replies.queue_usage(context.now) {
+            family.sample(&[("broker", link.broker.name())], usage);
+        }
+    }
     let what = "What a broker turned away or cut off because it went beyond a bound, by reason.";
     let mut family = page.family("dispatcher_broker_refusals_total", Counter, what);
     for link in links {

@@ -6,6 +6,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use tokio_postgres::SimpleQueryMessage;
+
 use super::connect::{Connector, explain};
 use super::session::Session;
 use crate::{BoxFuture, BrokerError, MAX_PAYLOAD, Publish, quote_ident};
@@ -25,12 +27,8 @@ impl Publisher {
         if payloads.is_empty() {
             return Ok(());
         }
-        let mut session = match self.session.take().map(|mut session| (session.is_broken(), session)) {
-            Some((false, session)) => session,
-            _ => self.connector.connect().await?,
-        };
+        let mut session = self.connected().await?;
         for batch in distinct(payloads) {
-            // A session that ends in here, or is left in here, is not put back.
             if let Err(error) = session.notify(channel, &batch).await? {
                 let failure = refusal(session.target(), channel, &error);
                 self.session = Some(session);
@@ -39,6 +37,25 @@ impl Publisher {
         }
         self.session = Some(session);
         Ok(())
+    }
+
+    /// The connection, taken out: one that ends, or is left, in the middle of something is not put back.
+    async fn connected(&mut self) -> Result<Session, BrokerError> {
+        match self.session.take().map(|mut session| (session.is_broken(), session)) {
+            Some((false, session)) => Ok(session),
+            _ => self.connector.connect().await,
+        }
+    }
+
+    async fn usage(&mut self) -> Result<Option<f64>, BrokerError> {
+        let mut session = self.connected().await?;
+        let answer = session.simple_query("SELECT pg_notification_queue_usage()").await?;
+        self.session = Some(session);
+        let usage = answer.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+            _ => None,
+        });
+        Ok(usage)
     }
 }
 
@@ -49,6 +66,10 @@ impl Publish for Publisher {
         payloads: &'a [String],
     ) -> BoxFuture<'a, Result<(), BrokerError>> {
         Box::pin(self.send(channel, payloads))
+    }
+
+    fn queue_usage(&mut self) -> BoxFuture<'_, Result<Option<f64>, BrokerError>> {
+        Box::pin(self.usage())
     }
 }
 
