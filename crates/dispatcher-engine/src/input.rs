@@ -122,6 +122,8 @@ pub enum Exit {
     },
     /// It never came to be.
     StartFailed(String),
+    /// As above, because the machine had none left of something: descriptors, processes, memory.
+    Shortage(String),
     /// It was ended because it broke the worker protocol.
     Protocol(String),
     /// Nobody could tell: the fork server that would have known had died.
@@ -138,7 +140,7 @@ impl Exit {
         match self {
             Self::Code(_) => "exited",
             Self::Signal(_) => "signal",
-            Self::StartFailed(_) => "start_failed",
+            Self::StartFailed(_) | Self::Shortage(_) => "start_failed",
             Self::Protocol(_) => "protocol",
             Self::OutOfMemory { .. } => "out_of_memory",
             Self::Unknown => "unknown",
@@ -161,7 +163,7 @@ impl std::fmt::Display for Exit {
                 "killed by SIGKILL, probably for want of memory: the kernel killed something for that just then; \
                  worker.memory_max and worker.max_rss bound a worker",
             ),
-            Self::StartFailed(why) => write!(f, "could not be started: {why}"),
+            Self::StartFailed(why) | Self::Shortage(why) => write!(f, "could not be started: {why}"),
             Self::Protocol(why) => write!(f, "ended because {why}"),
             Self::Unknown => f.write_str("ended, and its fork server was not there to say how"),
         }

@@ -116,6 +116,21 @@ fn older_workers_that_go_on_do_not_shorten_the_waits_of_failed_starts() {
 }
 
 #[test]
+fn a_machine_that_has_none_left_of_something_is_asked_again_each_second() {
+    let mut script = Script::cold(workers(1, 1));
+    let mut waits = Vec::new();
+    for worker in 0..7 {
+        let before = script.now;
+        script.exits(worker, Exit::Shortage("no more processes".to_owned()));
+        while script.alive.is_empty() {
+            script.after_ms(10);
+        }
+        waits.push((script.now - before).as_millis());
+    }
+    assert_eq!(waits, [100, 200, 400, 800, 1000, 1000, 1000]);
+}
+
+#[test]
 fn after_so_many_failed_starts_the_engine_gives_up_if_it_is_told_to_and_no_worker_is_left() {
     let mut config = workers(2, 2);
     config.pools[0].max_start_failures = Some(3);

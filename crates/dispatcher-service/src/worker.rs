@@ -11,6 +11,7 @@ mod memory;
 mod orphans;
 mod packet;
 mod process;
+mod refusal;
 mod shortage;
 mod stack;
 mod stopped;

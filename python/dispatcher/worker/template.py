@@ -9,6 +9,7 @@ the service and `loop`, one for each pool.
 from __future__ import annotations
 
 import array
+import errno
 import gc
 import json
 import logging
@@ -44,6 +45,8 @@ _MOST_FDS = 8
 _WORKER_FDS = 4
 """A worker's channel, tickets, lifeline and stack pipe."""
 _TRACE_LINES = 40
+_SHORTAGE = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
+"""What may be otherwise in a moment."""
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What a whole process group gets. A fork server ends by its socket."""
 
@@ -192,7 +195,8 @@ class ForkServer:
         try:
             wanted = _WORKER_FDS + bool(group)
             if len(fds) != wanted:
-                raise OSError(f"{len(fds)} of {wanted} file descriptors came; is there room for more (ulimit -n)?")
+                text = f"{len(fds)} of {wanted} file descriptors came; is there room for more (ulimit -n)?"
+                raise OSError(errno.EMFILE, text)
             # What the modules have printed would come out once more in each child.
             sys.stdout.flush()
             sys.stderr.flush()
@@ -206,7 +210,8 @@ class ForkServer:
                 os.kill(pid, signal.SIGKILL)
                 raise
         except OSError as error:
-            _say(self._sock, {"event": "fork_failed", "worker": worker, "error": str(error)})
+            short = error.errno in _SHORTAGE
+            _say(self._sock, {"event": "fork_failed", "worker": worker, "error": str(error), "shortage": short})
             return
         self._workers[pid] = worker
         _say(self._sock, {"event": "forked", "worker": worker, "pid": pid}, (handle,))

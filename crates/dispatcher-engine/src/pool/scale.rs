@@ -17,6 +17,9 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// The longest wait between two tries.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
+/// The longest wait when the machine has none left of something: a try costs little then, and it may be back at any moment.
+const LONGEST_SHORTAGE: Duration = Duration::from_secs(1);
+
 /// A worker that dies within this time of being ready, without having been given a task, has failed to start: it
 /// must not be forked again and again as fast as the machine can.
 const FRAGILE: Duration = Duration::from_secs(1);
@@ -60,13 +63,13 @@ impl Starts {
     }
 
     /// One more failure; how long to wait now. Workers that were started together and fail together count once.
-    fn failed(&mut self, now: Instant) -> Duration {
+    fn failed(&mut self, now: Instant, longest: Duration) -> Duration {
         if let Some(left) =
             self.not_before.map(|at| at.saturating_duration_since(now)).filter(|left| !left.is_zero())
         {
             return left;
         }
-        let wait = FIRST_WAIT.saturating_mul(1 << self.failures.min(16)).min(LONGEST_WAIT);
+        let wait = FIRST_WAIT.saturating_mul(1 << self.failures.min(16)).min(longest);
         self.failures += 1;
         self.last = Some(now);
         self.not_before = Some(now + wait);
@@ -118,7 +121,8 @@ impl Pool {
             Life::Leaving { told: true, .. } | Life::Terminated { .. } | Life::Killed { .. } => false,
         };
         if failed {
-            let wait = self.starts.failed(turn.now);
+            let longest = if matches!(exit, Exit::Shortage(_)) { LONGEST_SHORTAGE } else { LONGEST_WAIT };
+            let wait = self.starts.failed(turn.now, longest);
             turn.deadlines.add(turn.now + wait, Due::Respawn(self.id));
             let (why, failures) = (exit.to_string(), self.starts.failures());
             if self.staying() == 0 && self.config.max_start_failures.is_some_and(|most| failures >= most) {

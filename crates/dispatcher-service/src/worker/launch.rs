@@ -21,6 +21,7 @@ use super::confinement::Confinement;
 use super::memory::Memory;
 use super::orphans::Orphans;
 use super::process::Process;
+use super::refusal::Refusal;
 use super::shortage::MemoryKills;
 use super::stack::StackPipe;
 use super::template::ForkRequest;
@@ -100,7 +101,7 @@ impl Launcher {
     }
 
     /// Makes the process of this worker. The error is a sentence for the log.
-    pub(crate) async fn launch(&self, worker: u32) -> Result<Launched, String> {
+    pub(crate) async fn launch(&self, worker: u32) -> Result<Launched, Refusal> {
         let leaf = self.leaf(worker)?;
         self.memory_kills.risen();
         let made = match &self.means {
@@ -115,11 +116,13 @@ impl Launcher {
     }
 
     /// A control group for this worker. Where it is not asked for, a worker without one is better than none.
-    fn leaf(&self, worker: u32) -> Result<Option<Leaf>, String> {
+    fn leaf(&self, worker: u32) -> Result<Option<Leaf>, Refusal> {
         let Some(groups) = &self.groups else { return Ok(None) };
         match groups.leaf(worker) {
             Ok(leaf) => Ok(Some(leaf)),
-            Err(error) if groups.required => Err(format!("cannot make its control group: {error}")),
+            Err(error) if groups.required => {
+                Err(Refusal::of(&error, format!("cannot make its control group: {error}")))
+            }
             Err(error) => {
                 warn!(target: "dispatcher.pool", worker, %error, "cannot make its control group; it has none");
                 Ok(None)
@@ -140,8 +143,9 @@ impl Launcher {
         worker: u32,
         requests: &mpsc::UnboundedSender<ForkRequest>,
         leaf: Option<&Leaf>,
-    ) -> Result<Launched, String> {
-        let say = |error: io::Error| format!("cannot make the worker's channel: {error}");
+    ) -> Result<Launched, Refusal> {
+        let say =
+            |error: io::Error| Refusal::of(&error, format!("cannot make the worker's channel: {error}"));
         let (ours, theirs) = Channel::pair().map_err(say)?;
         let (tickets, worker_tickets) = Tickets::new().map_err(say)?;
         let lifeline = self.lifeline.try_clone().map_err(say)?;
@@ -152,20 +156,21 @@ impl Launcher {
         let (answer, answered) = oneshot::channel();
         let fds = [theirs, worker_tickets, lifeline, worker_stack];
         let request = ForkRequest { worker, fds, group, answer };
-        requests.send(request).map_err(|_| "the fork server is being stopped".to_owned())?;
-        let process = answered.await.map_err(|_| "the fork server is being stopped".to_owned())??;
+        requests.send(request).map_err(|_| "the fork server is being stopped")?;
+        let process = answered.await.map_err(|_| "the fork server is being stopped")??;
         Ok(Launched { channel: ours, tickets: Some(tickets), process, memory: None, stack })
     }
 }
 
 impl Program {
     /// Starts it with its channel as standard input.
-    fn spawn(&self, worker: u32, leaf: Option<&Leaf>) -> Result<Launched, String> {
+    fn spawn(&self, worker: u32, leaf: Option<&Leaf>) -> Result<Launched, Refusal> {
         let say = |error: io::Error| {
-            format!(
+            let why = format!(
                 "cannot start the worker command '{}': {error}; see worker.command in the configuration",
                 self.file.to_string_lossy()
-            )
+            );
+            Refusal::of(&error, why)
         };
         let (mut channel, theirs) = Channel::pair().map_err(say)?;
         let (stack, worker_stack) = StackPipe::new().map_err(say)?;
@@ -179,7 +184,7 @@ impl Program {
         let mut first = self.setup.as_bytes().to_vec();
         channel.send_with(&mut first, worker_stack.as_fd()).map_err(say)?;
         if !first.is_empty() {
-            return Err("the configuration is too long for a worker's channel".to_owned());
+            return Err("the configuration is too long for a worker's channel".into());
         }
         let process = Process::own(child).map_err(say)?;
         Ok(Launched { channel, tickets: None, process, memory: None, stack })

@@ -22,6 +22,7 @@ use tracing::{debug, info, warn};
 use super::confinement::Confinement;
 use super::packet::Packets;
 use super::process::Process;
+use super::refusal::Refusal;
 use super::stopped::Stopped;
 
 /// How long a fork server may take to end the last processes below it once it is told to go.
@@ -36,7 +37,7 @@ pub(crate) struct ForkRequest {
     pub(crate) fds: [OwnedFd; 4],
     /// Where the worker writes itself in to be in its control group, and whether it may not live without.
     pub(crate) group: Option<(OwnedFd, bool)>,
-    pub(crate) answer: oneshot::Sender<Result<Process, String>>,
+    pub(crate) answer: oneshot::Sender<Result<Process, Refusal>>,
 }
 
 /// How to start the fork server.
@@ -63,6 +64,8 @@ enum Report {
     ForkFailed {
         worker: u32,
         error: String,
+        #[serde(default)]
+        shortage: bool,
     },
     Exited {
         worker: u32,
@@ -107,7 +110,7 @@ struct Template {
     child: Child,
     packets: Packets,
     /// Asked for and not yet answered.
-    asked: HashMap<u32, oneshot::Sender<Result<Process, String>>>,
+    asked: HashMap<u32, oneshot::Sender<Result<Process, Refusal>>>,
     /// Where the exit status of each living worker is waited for.
     living: HashMap<u32, oneshot::Sender<i32>>,
     stopped: Stopped,
@@ -115,9 +118,11 @@ struct Template {
 
 impl Template {
     /// Starts the process and waits until its modules are loaded.
-    async fn start(command: &TemplateCommand) -> Result<Self, String> {
+    async fn start(command: &TemplateCommand) -> Result<Self, Refusal> {
         let say = |error: io::Error| {
-            format!("cannot start the fork server '{}': {error}", command.program.to_string_lossy())
+            let why =
+                format!("cannot start the fork server '{}': {error}", command.program.to_string_lossy());
+            Refusal::of(&error, why)
         };
         let (packets, theirs) = Packets::pair().map_err(say)?;
         let mut step =
@@ -142,9 +147,9 @@ impl Template {
                 for line in trace {
                     warn!(target: "dispatcher.pool", "{line}");
                 }
-                Err(format!("the fork server could not load its modules: {error}"))
+                Err(format!("the fork server could not load its modules: {error}").into())
             }
-            Ok(_) => Err(template.describe_end().await),
+            Ok(_) => Err(template.describe_end().await.into()),
             Err(error) => Err(say(error)),
         }
     }
@@ -186,7 +191,9 @@ impl Template {
                 self.asked.insert(request.worker, request.answer);
             }
             Err(error) => {
-                let _ = request.answer.send(Err(format!("the fork server does not answer: {error}")));
+                let _ = request
+                    .answer
+                    .send(Err(Refusal::of(&error, format!("the fork server does not answer: {error}"))));
             }
         }
     }
@@ -194,9 +201,9 @@ impl Template {
     fn take(&mut self, report: Report, mut fds: Vec<OwnedFd>) {
         match report {
             Report::Forked { worker, pid } => self.forked(worker, pid, fds.pop()),
-            Report::ForkFailed { worker, error } => {
+            Report::ForkFailed { worker, error, shortage } => {
                 if let Some(answer) = self.asked.remove(&worker) {
-                    let _ = answer.send(Err(format!("fork failed: {error}")));
+                    let _ = answer.send(Err(Refusal::new(format!("fork failed: {error}"), shortage)));
                 }
             }
             Report::Exited { worker, status } => {
@@ -217,8 +224,11 @@ impl Template {
         let Some(answer) = self.asked.remove(&worker) else { return };
         let (status, waiting) = oneshot::channel();
         let process = pidfd
-            .ok_or_else(|| "the fork server sent no pid file descriptor".to_owned())
-            .and_then(|pidfd| Process::forked(pid, pidfd, waiting).map_err(|error| error.to_string()));
+            // The kernel leaves it out when there is no room for it here.
+            .ok_or_else(|| Refusal::new("no pid file descriptor came from the fork server".to_owned(), true))
+            .and_then(|pidfd| {
+                Process::forked(pid, pidfd, waiting).map_err(|error| Refusal::of(&error, error.to_string()))
+            });
         self.living.insert(worker, status);
         if let Err(Ok(mut unwanted)) = answer.send(process) {
             // Whoever asked has been told to stop meanwhile.
@@ -253,7 +263,7 @@ impl Template {
         let Self { mut child, packets, asked, .. } = self;
         drop(packets);
         for (_, answer) in asked {
-            let _ = answer.send(Err("the fork server ended".to_owned()));
+            let _ = answer.send(Err("the fork server ended".into()));
         }
         if tokio::time::timeout(END_WAIT, child.wait()).await.is_err() {
             info!(target: "dispatcher.pool", "the fork server did not end in time and is killed");

@@ -17,6 +17,7 @@ use super::channel::Channel;
 use super::launch::{Launched, Launcher};
 use super::memory::Memory;
 use super::process::Process;
+use super::refusal::Refusal;
 use super::stack::{Stack, StackPipe};
 use super::tickets::Tickets;
 use crate::inbox::Inbox;
@@ -47,7 +48,7 @@ pub(crate) async fn tend(
             // What it has left behind ends here, with its control group.
             launcher.explain(exit, &tender.process)
         }
-        Err(why) => Exit::StartFailed(why),
+        Err(refusal) => refusal.exit(),
     };
     // A closed inbox means that the service is ending; nobody is left to tell.
     let _ = inbox.send(Inbox::Engine(Input::WorkerExited { worker, exit })).await;
@@ -58,7 +59,7 @@ async fn launch(
     worker: WorkerId,
     launcher: &Launcher,
     orders: &mut mpsc::UnboundedReceiver<Outgoing>,
-) -> Result<(Launched, Vec<Outgoing>), String> {
+) -> Result<(Launched, Vec<Outgoing>), Refusal> {
     let mut waiting = Vec::new();
     let launch = launcher.launch(worker.0);
     tokio::pin!(launch);
@@ -67,7 +68,7 @@ async fn launch(
             made = &mut launch => return Ok((made?, waiting)),
             order = orders.recv() => match order {
                 None | Some(Outgoing::Stop(_) | Outgoing::Terminate { .. } | Outgoing::Kill { .. }) => {
-                    return Err("stopped while it was starting".to_owned());
+                    return Err("stopped while it was starting".into());
                 }
                 Some(order) => waiting.push(order),
             },
