@@ -283,3 +283,77 @@ def test_bounds_that_the_machine_cannot_set_are_a_reason(make_service: MakeServi
     assert "worker.cgroup: required, but" in service.log.read_text()
     other = make_service(worker={"memory_max": "1GiB"}).start()
     assert any("have no effect" in line["message"] for line in other.log_lines())
+
+
+@pytest.fixture
+def small_memory() -> Iterator[Callable[[int], None]]:
+    """Puts a process under a bound on its memory, by the memory controller of version 1."""
+    own = [line.split(":")[2] for line in Path("/proc/self/cgroup").read_text().splitlines() if ":memory:" in line]
+    parent = Path("/sys/fs/cgroup/memory" + own[0]) if own else Path("/no/such/folder")
+    group = parent / f"dispatcher-test-{os.getpid()}"
+    try:
+        group.mkdir()
+    except OSError:
+        pytest.skip("no control group (version 1) for memory that we may divide")
+    (group / "memory.limit_in_bytes").write_text(str(96 << 20))
+
+    def put(pid: int) -> None:
+        (group / "cgroup.procs").write_text(str(pid))
+
+    yield put
+
+    def gone() -> bool:
+        try:
+            group.rmdir()
+        except OSError:
+            return False
+        return True
+
+    wait_until(gone, "end of everything in the group")
+
+
+def test_a_worker_that_the_kernel_killed_for_want_of_memory_says_so(
+    make_service: MakeService, small_memory: Callable[[int], None]
+) -> None:
+    service = make_service().start()
+    service.submit("record")
+    small_memory(service.wait_record("record")["pid"])
+    service.submit("eat", 1000)
+    service.submit("record")
+    service.wait_record("record", 2)
+    wait_until(
+        lambda: any("probably for want of memory" in line["message"] for line in service.log_lines()),
+        "a reason in the log",
+    )
+    service.submit("die", "kill")
+    service.submit("record")
+    service.wait_record("record", 3)
+    wait_until(
+        lambda: any("killed by SIGKILL (by hand" in line["message"] for line in service.log_lines()),
+        "another reason for a kill by hand",
+    )
+
+
+has_memory_controller = pytest.mark.skipif(
+    (folder := unified()) is None or "memory" not in (folder / "cgroup.controllers").read_text().split(),
+    reason="the control groups of this machine (version 2) do not bound memory",
+)
+
+
+@has_memory_controller
+def test_a_worker_that_reaches_its_own_bound_says_so_for_sure(make_service: MakeService) -> None:
+    service = make_service(worker={"cgroup": "required", "memory_max": "96MiB"}).start()
+    service.submit("eat", 1000)
+    service.submit("record")
+    service.wait_record("record")
+    assert any("it reached worker.memory_max" in line["message"] for line in service.log_lines())
+
+
+@root
+def test_the_stack_of_a_worker_of_another_user_can_be_seen(make_dropped: MakeService) -> None:
+    service = make_dropped().start()
+    number = service.submit("nap", 60, "long")
+    service.wait_record("start")
+    reply = service.control("stack", {"uuid": number})
+    assert reply is not None
+    assert "nap" in str(reply), reply
