@@ -357,3 +357,13 @@ def test_the_stack_of_a_worker_of_another_user_can_be_seen(make_dropped: MakeSer
     reply = service.control("stack", {"uuid": number})
     assert reply is not None
     assert "nap" in str(reply), reply
+
+
+@root
+def test_a_worker_of_another_user_can_do_its_service_no_harm(make_dropped: MakeService, shared: Path) -> None:
+    secret = shared / "secret"
+    secret.write_text("x")
+    secret.chmod(0o600)
+    service = make_dropped().start()
+    service.submit("do_harm", service.pid, str(secret))
+    assert service.wait_record("harmed")["done"] == []

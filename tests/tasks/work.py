@@ -279,3 +279,21 @@ def _is_writable_pipe(fd: int) -> bool:
 @task(bind=True)
 def ask_for_stacks(binder: Any) -> None:
     write_down("asked", reply=binder.control("stack"))
+
+
+@task()
+def do_harm(service: int, secret: str) -> None:
+    """What a worker of another user must not be able to do to its service."""
+    done = []
+    try:
+        os.kill(service, 0)
+        done.append("signal")
+    except PermissionError:
+        pass
+    for path in (secret, f"/proc/{service}/environ", f"/proc/{service}/mem"):
+        try:
+            with open(path, "rb"):
+                done.append(path)
+        except PermissionError:
+            pass
+    write_down("harmed", done=done)

@@ -3,6 +3,7 @@
 //! Connects nowhere. Shows names and numbers of the config, never connection settings or arguments of tasks.
 
 mod differences;
+mod isolation;
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -21,6 +22,9 @@ pub(crate) fn check(arguments: &Check) -> Result<Exit, CliError> {
     let config = settings::load(arguments.file.as_deref())?;
     let name = settings::file(arguments.file.as_deref()).display().to_string();
     output::complain(&name, &config.warnings);
+    for why in dispatcher_service::refusals_here(&config) {
+        output::note(&format!("{name}: started as this user, on this machine, the service would end: {why}"));
+    }
     Ok(output::print(&output::escape(&summary(&name, &config))))
 }
 
@@ -35,6 +39,9 @@ fn summary(name: &str, config: &Config) -> String {
         config.raw["service"]["main_kwargs"]["node_id"].as_str().unwrap_or("a random node_id").to_owned(),
     );
     line("workers", format!("{} to {}, {}", pool.min_workers, pool.max_workers, program(&config.worker)));
+    if let Some(text) = isolation::line(&config.worker.isolation) {
+        line("isolation", text);
+    }
     line("tasks", tasks(&config.worker));
     for broker in &config.brokers {
         line("broker", self::broker(broker));

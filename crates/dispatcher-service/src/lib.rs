@@ -38,6 +38,7 @@ mod stall;
 pub use control::SetLogLevel;
 pub use rate::Rate;
 pub use run::{RunError, RunOptions, run};
+pub use setup::isolation::refusals_here;
 pub use stall::STALLED;
 pub use tally::{Count, LogTally};
 pub use worker::confinement::STEP as WORKER_STEP;

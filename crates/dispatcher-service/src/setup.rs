@@ -1,6 +1,6 @@
 //! From the configuration to what each part is built from. Runs once, before anything is started.
 
-mod isolation;
+pub(crate) mod isolation;
 
 use std::env;
 use std::ffi::OsString;

@@ -34,6 +34,10 @@ pub(super) fn of(config: &Config) -> Vec<String> {
         "a task that ignores its cancel or timeout loses its worker to SIGTERM and SIGKILL; dispatcherd lets it run on",
     );
     say(
+        config.worker.isolation.no_new_privs,
+        "sudo and other set-user-id programs gain nothing in a task; with dispatcherd they do (worker.no_new_privs: false)",
+    );
+    say(
         service["process_manager_cls"] == "ProcessManager",
         "ProcessManager forks from a template process as ForkServerManager does, not from the service",
     );

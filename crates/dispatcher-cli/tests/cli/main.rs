@@ -100,8 +100,20 @@ fn a_good_file_is_summed_up() {
       - a message may start only tasks with @task; dispatcherd starts anything importable (worker.task_policy: any)
       - running tasks may finish after SIGTERM; dispatcherd cancels them at once (service.shutdown_grace: 0)
       - a task that ignores its cancel or timeout loses its worker to SIGTERM and SIGKILL; dispatcherd lets it run on
+      - sudo and other set-user-id programs gain nothing in a task; with dispatcherd they do (worker.no_new_privs: false)
       - a silent line is tested after 10 s; dispatcherd does so after 30 (max_connection_idle_seconds: 30)
     ");
+}
+
+#[test]
+fn the_rights_of_workers_are_summed_up_and_what_this_machine_would_refuse_is_said() {
+    let file = "version: 2\nworker: {user: no-such-user-here, group: 7, umask: '027', chdir: /, cgroup: required, \
+                memory_max: 1GiB, limits: {nofile: 256}}\n";
+    let shown = Place::with("dispatcher.yml", file).run(&["check"]);
+    let line = "isolation run as no-such-user-here:7, umask 027, in /, nofile 256, memory 1073741824, each in a control group of its own";
+    assert!(shown.contains(line), "{shown}");
+    let note = "the service would end: worker.user: there is no user \"no-such-user-here\" on this machine";
+    assert!(shown.starts_with("exit code 0\n") && shown.contains(note), "{shown}");
 }
 
 #[test]
@@ -122,6 +134,7 @@ fn warnings_come_before_the_summary() {
     for dispatcherd the same file means something else in this:
       - running tasks may finish after SIGTERM; dispatcherd cancels them at once (service.shutdown_grace: 0)
       - a task that ignores its cancel or timeout loses its worker to SIGTERM and SIGKILL; dispatcherd lets it run on
+      - sudo and other set-user-id programs gain nothing in a task; with dispatcherd they do (worker.no_new_privs: false)
     --- stderr
     dispatcher.yml:2:11: warning: service.max_workers: there is no key "max_workers"; it has no effect
       hint: it belongs at service.pool_kwargs.max_workers
@@ -147,6 +160,7 @@ fn the_sample_of_the_first_readme_is_accepted() {
       - a message may start only tasks with @task; dispatcherd starts anything importable (worker.task_policy: any)
       - running tasks may finish after SIGTERM; dispatcherd cancels them at once (service.shutdown_grace: 0)
       - a task that ignores its cancel or timeout loses its worker to SIGTERM and SIGKILL; dispatcherd lets it run on
+      - sudo and other set-user-id programs gain nothing in a task; with dispatcherd they do (worker.no_new_privs: false)
       - a silent line is tested after 10 s; dispatcherd does so after 30 (max_connection_idle_seconds: 30)
     --- stderr
     old.yml:1:1: warning: version: is missing; read as 2

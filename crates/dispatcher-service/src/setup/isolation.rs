@@ -18,6 +18,14 @@ use crate::worker::step::resource;
 /// Seconds between SIGXCPU and SIGKILL for a worker that has had its CPU time.
 const CPU_GRACE: u64 = 5;
 
+/// What a service that is started here and now would end with, because of who and where it is.
+pub fn refusals_here(config: &Config) -> Vec<String> {
+    match confinement(config) {
+        Err(RunError::Config(complaints)) => complaints.lines().map(str::to_owned).collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// What every worker is made into.
 pub(crate) fn confinement(config: &Config) -> Result<Confinement, RunError> {
     let isolation = &config.worker.isolation;
