@@ -55,7 +55,7 @@ bench: $(VENV)/wheel ## figures beside dispatcherd, in one run
 	@$(BIN)/python bench/run.py
 
 faults: $(VENV)/wheel ## break one thing after another: what came of it, beside dispatcherd
-	@$(BIN)/python faults/run.py --json .run/faults.json
+	@$(BIN)/python faults/run.py --json .run/faults.json --write docs/reference/faults.md
 
 soak: $(VENV)/wheel ## an hour of random faults, and a verdict (MINUTES=60, SEED=)
 	@$(BIN)/python faults/soak.py --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
+import ssl
+import struct
 import subprocess
+import time
 from pathlib import Path
 
 from catalogue import Unavailable
@@ -31,6 +35,9 @@ commonName = supplied
 [extensions]
 subjectAltName = IP:127.0.0.1
 """
+
+SSL_REQUEST = struct.pack("!II", 8, 80877103)
+"""What a client says to Postgres before TLS begins."""
 
 
 class Authority:
@@ -77,6 +84,23 @@ def install(cluster: Cluster, certificate: Path) -> None:
             os.chown(target, account.uid, account.gid)
     cluster.run("ALTER SYSTEM SET ssl = on")
     cluster.run("SELECT pg_reload_conf()")
+    deadline = time.monotonic() + 5
+    while _shown(cluster) != ssl.PEM_cert_to_DER_cert(certificate.read_text()):
+        if time.monotonic() > deadline:
+            raise Unavailable("the server did not take the certificate")
+        time.sleep(0.02)
+
+
+def _shown(cluster: Cluster) -> bytes | None:
+    """The certificate that the server shows now."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection(("127.0.0.1", cluster.server.port), 5) as line:
+        line.sendall(SSL_REQUEST)
+        if line.recv(1) != b"S":
+            return None
+        with context.wrap_socket(line) as encrypted:
+            return encrypted.getpeercert(binary_form=True)
 
 
 def remove(cluster: Cluster) -> None:

@@ -112,7 +112,7 @@ read from a ledger that the tasks write, never asked of the service. **This page
 edited:
 
 ```
-{command} --write docs/reference/faults.md
+{command}
 ```
 
 {date}, {machine}, Python {python}, Postgres {postgres}, 4 workers unless the row says otherwise.

@@ -120,7 +120,10 @@ def failed_over(stage: Stage) -> Figures:
 
 @row(51, "eight services lose Postgres together for 5 s", POSTGRES, "worst_100_ms <= 4", "back_s < 1.5")
 def herd(stage: Stage) -> Figures:
-    """After the first attempt, which each makes at once: how many come in the same 100 ms, and when are all back?"""
+    """When it is there again: how many come in the same 100 ms, and when are all back?
+
+    A fifth of them would be the mean of any even spread over half a second, so by chance some come closer than that.
+    """
     proxy, count = stage.proxy(), 8
     dsn = f"{stage.cluster.dsn_at(proxy.port)} sslmode=disable"  # so that an attempt is one connection
     with contextlib.ExitStack() as stack:
@@ -144,8 +147,9 @@ def herd(stage: Stage) -> Figures:
                 if trials[number].wait_for(END, [task], 0.05):
                     back = max(back, time.monotonic() - up)
                     waiting.discard(number)
-        attempts = [at - began for at in proxy.accepted if began + 0.5 < at < up + 5]
-        worst = max(sum(at <= other < at + 0.1 for other in attempts) for at in attempts)
+        attempts = [at for at in proxy.accepted if began < at < up]
+        returns = [at for at in proxy.accepted if at > up][:count]
+        worst = max(sum(at <= other < at + 0.1 for other in returns) for at in returns)
         figures: Figures = {"attempts": len(attempts), "worst_100_ms": worst, "services": count}
         return {**figures, "back_s": None if waiting else round(back, 2)}
 

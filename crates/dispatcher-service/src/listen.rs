@@ -1,7 +1,7 @@
 //! One task a broker: listens, and when the line breaks, listens again, for ever.
 //!
 //! Knows nothing of what a payload says. A broker that is away is said once when it goes, once a minute while
-//! it stays away, and once when it is back.
+//! it stays away, as soon as there is another reason for that, and once when it is back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +16,9 @@ use crate::inbox::Inbox;
 
 /// How often a broker that stays away is mentioned.
 const REMIND: Duration = Duration::from_secs(60);
+
+/// How many different reasons are said within that time: the loss, why the line does not come back, and one more.
+const REASONS: usize = 3;
 
 /// How long to wait after a refused login: someone has to change something, and each attempt is a line in the
 /// server's log.
@@ -92,22 +95,52 @@ impl Session {
     }
 }
 
-/// How long a broker has been away, and when that was last said.
+/// How long a broker has been away, and what was said of it in the last minute.
 #[derive(Default)]
 struct Outage {
-    said: Option<Instant>,
+    /// When the minute began.
+    since: Option<Instant>,
+    said: Vec<String>,
     attempts: u64,
 }
 
 impl Outage {
     fn note(&mut self, broker: &str, session: &Session) {
         self.attempts += 1;
-        let now = Instant::now();
-        if self.said.is_some_and(|said| now - said < REMIND) {
+        if !self.is_news(&session.reason.to_string(), Instant::now()) {
             return;
         }
-        self.said = Some(now);
         let what = if session.worked { "reconnecting" } else { "waiting for it" };
         warn!(target: "dispatcher.broker", broker, attempts = self.attempts, "{}; {what}", session.reason);
+    }
+    /// Whether this reason is to be said now: the line was lost for one reason, and may not come back for another.
+    fn is_news(&mut self, reason: &str, now: Instant) -> bool {
+        if self.since.is_none_or(|since| now - since >= REMIND) {
+            self.since = Some(now);
+            self.said.clear();
+        }
+        let news = self.said.len() < REASONS && !self.said.iter().any(|said| said == reason);
+        if news {
+            self.said.push(reason.to_owned());
+        }
+        news
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_is_said_once_a_minute_and_no_more_than_three() {
+        let (mut outage, start) = (Outage::default(), Instant::now());
+        let mut said = |reason, seconds| outage.is_news(reason, start + Duration::from_secs(seconds));
+        assert!(said("the line was cut", 0));
+        assert!(said("the certificate has expired", 1));
+        assert!(!said("the certificate has expired", 2));
+        assert!(said("refused", 3));
+        assert!(!said("a fourth", 4), "reasons that change each time do not fill the log");
+        assert!(!said("the line was cut", 59));
+        assert!(said("refused", 60));
     }
 }
