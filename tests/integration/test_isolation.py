@@ -367,3 +367,22 @@ def test_a_worker_of_another_user_can_do_its_service_no_harm(make_dropped: MakeS
     service = make_dropped().start()
     service.submit("do_harm", service.pid, str(secret))
     assert service.wait_record("harmed")["done"] == []
+
+
+def test_no_descriptor_of_the_service_is_left_open_for_what_it_starts(service: Service) -> None:
+    close_at_exec = 0o2000000
+    flags = {}
+    for entry in Path(f"/proc/{service.pid}/fdinfo").iterdir():
+        line = next(line for line in entry.read_text().splitlines() if line.startswith("flags:"))
+        flags[entry.name] = int(line.split()[1], 8)
+    assert len(flags) > 6
+    assert [number for number, flag in flags.items() if int(number) > 2 and not flag & close_at_exec] == []
+
+
+def test_a_program_in_any_language_ends_with_a_service_that_is_killed(make_service: MakeService) -> None:
+    ready = '{"event":"ready","protocol":1,"pid":%s,"slots":1,"ahead":0,"tasks":[]}\\n'
+    service = make_service(worker={"command": ["sh", "-c", f"printf '{ready}' $$ >&0; exec sleep 600"]}).start()
+    wait_until(lambda: "ready" in str(service.control("workers")), "a worker that is ready")
+    assert len(service.processes()) == 2
+    service.stop(9)
+    wait_until(lambda: not service.processes(), "end of the worker", 5)
