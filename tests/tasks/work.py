@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import fcntl
 import itertools
@@ -297,3 +298,33 @@ def do_harm(service: int, secret: str) -> None:
         except PermissionError:
             pass
     write_down("harmed", done=done)
+
+
+@task()
+async def wait(seconds: float, name: str = "") -> None:
+    """A nap of a coroutine."""
+    write_down("start", name=name)
+    try:
+        await asyncio.sleep(seconds)
+    except BaseException as exc:
+        write_down("interrupted", name=name, exc=type(exc).__name__)
+        raise
+    write_down("end", name=name)
+
+
+@task()
+async def block(seconds: float) -> None:
+    """A coroutine that keeps its event loop to itself, and swallows every cancel."""
+    write_down("blocks")
+    time.sleep(seconds)
+
+
+@task()
+def nap_by_steps(name: str = "") -> None:
+    write_down("start", name=name)
+    try:
+        while True:
+            time.sleep(0.01)
+    except BaseException as exc:
+        write_down("interrupted", name=name, exc=type(exc).__name__)
+        raise

@@ -48,7 +48,7 @@ def test_a_task_that_ignores_every_signal_shows_itself(worker: Worker, tmp_path:
 
 def test_an_idle_worker_is_not_disturbed(worker: Worker) -> None:
     for n in range(20):
-        assert "in run" in worker.stack(["in main"])
+        assert "in live" in worker.stack(["in main"])
         assert worker.call("worker_tasks.give", n)["result"] == n
 
 

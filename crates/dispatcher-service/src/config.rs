@@ -34,7 +34,7 @@ mod worker;
 pub use complaint::{Complaint, Complaints, Position, Severity};
 pub use cron::Cron;
 pub use isolation::{Account, CgroupUse, Isolation};
-pub use worker::{StartMethod, TaskPolicy, Worker};
+pub use worker::{Concurrency, StartMethod, TaskPolicy, Worker};
 
 /// Where the configuration comes from.
 #[derive(Debug, Clone)]

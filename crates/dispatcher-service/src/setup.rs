@@ -153,6 +153,8 @@ fn worker_setup(config: &Config, options: &RunOptions, confinement: &Confinement
             "task_policy": worker.task_policy.as_str(),
             "task_prefixes": worker.task_prefixes,
             "allow_eval": worker.allow_eval,
+            "concurrency": worker.concurrency.as_str(),
+            "slots": worker.slots,
             "limits": limits,
         },
     })

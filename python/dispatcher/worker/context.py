@@ -38,7 +38,7 @@ class BoundContext:
         request: dict[str, Any] = {"worker": self.worker_id, "event": "control", "command": command}
         if data:
             request["control_data"] = data
-        with _turn:
+        with getattr(self._finished_queue, "turn", _turn):
             self._finished_queue.put(request)
             reply: dict[str, Any] = self._message_queue.get()
         return reply

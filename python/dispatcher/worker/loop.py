@@ -7,23 +7,21 @@ class.
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
-from time import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dispatcher.registry import registry
-
-from .exceptions import DispatcherCancel, DispatcherExit
 from .log import note
+from .making import make, worker_class
 from .outcome import done_frame
+from .performing import Performer
 from .queues import Queue
-from .run import Policy
 from .signals import Signals
-from .task import TaskWorker
 from .tickets import Tickets
 from .wire import Channel, Frame
+
+if TYPE_CHECKING:
+    from .slots import Slots
 
 logger = logging.getLogger("dispatcher.worker")
 
@@ -47,7 +45,8 @@ def live(
     :param stack_signal: what makes this process write its stack, for the service to know
     """
     try:
-        worker, queue = _make(worker_id, channel, settings)
+        life = _life(worker_id, channel, tickets, settings)
+        worker = life.worker
         worker.on_start()
     except Exception:
         note(logger, logging.ERROR, "worker %s cannot start", worker_id, exc_info=True)
@@ -57,8 +56,8 @@ def live(
         "event": "ready",
         "protocol": PROTOCOL,
         "pid": os.getpid(),
-        "slots": 1,
-        "ahead": 0 if tickets is None else _AHEAD,
+        "slots": life.slots,
+        "ahead": life.ahead,
         "tasks": sorted(worker.registry.names()),
     }
     if stack_signal is not None:
@@ -66,7 +65,7 @@ def live(
     code = 0
     try:
         channel.send_frame(ready)
-        _Loop(worker, queue, channel, tickets).run()
+        life.run()
     except (BrokenPipeError, ConnectionResetError):
         pass  # the service has given this worker up, or is gone itself
     except Exception:
@@ -86,58 +85,42 @@ def live(
     return code
 
 
-def worker_class(settings: dict[str, Any]) -> type[TaskWorker]:
-    """The worker class that the configuration names."""
-    path = settings.get("worker_cls")
-    if not path:
-        return TaskWorker
-    module, _, name = path.rpartition(".")
-    found: type[TaskWorker] = getattr(importlib.import_module(module), name)
-    return found
+def _life(
+    worker_id: int,
+    channel: Channel,
+    tickets: Tickets | None,
+    settings: dict[str, Any],
+) -> OneSlot | Slots:
+    """The way in which this worker runs tasks."""
+    concurrency, slots = settings.get("concurrency") or "process", settings.get("slots") or 1
+    if concurrency == "process":
+        return OneSlot(worker_id, channel, tickets, settings)
+    # Imported only by those who want it: it is larger than the rest of the worker.
+    from .slots import Slots
+
+    return Slots(worker_id, channel, tickets, settings, concurrency, slots)
 
 
-def _make(worker_id: int, channel: Channel, settings: dict[str, Any]) -> tuple[TaskWorker, Queue]:
-    signals = Signals(channel)
-    queue = Queue(channel, signals)
-    worker = worker_class(settings)(
-        worker_id=worker_id,
-        message_queue=queue,
-        finished_queue=queue,
-        registry=registry,
-        **(settings.get("worker_kwargs") or {}),
-    )
-    # In place of those that a worker object has when it is used by itself.
-    signals.enter_idle()
-    signals.leaving = worker._signals.leaving
-    worker._signals = signals
-    worker._policy = Policy(
-        settings.get("task_policy", "registered"),
-        settings.get("task_prefixes") or (),
-        settings.get("allow_eval") is True,
-    )
-    # A process that a task forks has no part in the channel, and must not keep it open.
-    os.register_at_fork(after_in_child=channel.sock.close)
-    return worker, queue
-
-
-def _overrides(worker: TaskWorker, hook: str) -> bool:
-    return getattr(type(worker), hook) is not getattr(TaskWorker, hook)
-
-
-class _Loop:
+class OneSlot:
     """One task after another."""
 
-    def __init__(self, worker: TaskWorker, queue: Queue, channel: Channel, tickets: Tickets | None) -> None:
-        self._worker = worker
-        self._signals = worker._signals
-        self._queue = queue
+    slots = 1
+
+    def __init__(
+        self,
+        worker_id: int,
+        channel: Channel,
+        tickets: Tickets | None,
+        settings: dict[str, Any],
+    ) -> None:
+        self._signals = signals = Signals(channel)
+        self._queue = queue = Queue(channel, signals)
         self._channel = channel
         self._tickets = tickets
+        self.worker = make(worker_class(settings), worker_id, settings, channel, signals, queue)
+        self._performer = Performer(self.worker)
+        self.ahead = 0 if tickets is None else _AHEAD
         self._leave = False
-        # Looked up once: an empty hook is not worth its call.
-        self._pre_task = _overrides(worker, "pre_task")
-        self._post_task = _overrides(worker, "post_task")
-        self._perform_work = _overrides(worker, "perform_work")
 
     def run(self) -> None:
         """Runs tasks until it is time to leave."""
@@ -163,7 +146,7 @@ class _Loop:
 
     def _wait(self) -> None:
         """Waits for frames, or for a signal that says to leave; `on_idle` runs whenever the wait is long."""
-        worker, channel, signals = self._worker, self._channel, self._signals
+        worker, channel, signals = self.worker, self._channel, self._signals
         signals.waiting = True
         # Looked at after the flag is up: from here on the signal itself ends the wait.
         if signals.leaving:
@@ -182,61 +165,22 @@ class _Loop:
     def _look_whether_to_leave(self) -> None:
         """After a signal the end of the channel says so instead: what has reached the worker still runs."""
         # The worker is asked first: a signal between the two questions must not count as anything else.
-        leave = self._worker.should_exit()
-        by_signal = self._signals.leaving and not self._worker.exit_after_current_task
+        leave = self.worker.should_exit()
+        by_signal = self._signals.leaving and not self.worker.exit_after_current_task
         self._leave = leave and not by_signal
 
     def _task(self, frame: Frame) -> bytes:
         """Runs the task of a frame and gives the frame that says how it ended."""
-        worker, signals = self._worker, self._signals
+        worker, signals = self.worker, self._signals
         message: dict[str, Any] = frame["message"]
         uuid: str = message["uuid"]
         worker._trusted = frame.get("trusted") is True
         worker.enter_task_mode()
-        done = self._perform(frame, message, uuid)
+        done = self._performer.perform(frame, message, uuid)
         signals.current = signals.answered = ""
         if self._queue.open:
             self._queue.close()
         worker.enter_idle_mode()
-        if self._post_task:
-            try:
-                worker.post_task(done)
-            except Exception:
-                name = message.get("task")
-                note(logger, logging.ERROR, "post_task of %s (uuid=%s) failed", name, uuid, exc_info=True)
-        value = done["result"]
-        if value is None:
-            value = worker._ending.value
+        value = self._performer.after(message, uuid, done)
         self._look_whether_to_leave()
         return done_frame(worker.worker_id, uuid, worker._ending, value, self._leave or signals.leaving)
-
-    def _perform(self, frame: Frame, message: dict[str, Any], uuid: str) -> dict[str, Any]:
-        """`pre_task` and `perform_work`, whatever a subclass has made of them: there is always a result."""
-        worker, signals = self._worker, self._signals
-        try:
-            if not (self._pre_task or self._perform_work or "unreadable" in frame):
-                return worker.perform_work(message)
-            signals.current = uuid
-            worker._ending.begin(time())
-            if "unreadable" in frame:
-                raise ValueError(frame["unreadable"])
-            if self._pre_task:
-                self._before(message, uuid)
-            if not self._perform_work:
-                return worker.perform_work(message)
-            done = {"result": None, **signals.call(worker.perform_work, message)}
-            worker._ending.finished = worker._ending.finished or time()
-            return done
-        except BaseException as error:
-            signals.current = ""
-            worker._note_error(message, worker._ending, error)
-            return worker._finish(uuid)
-
-    def _before(self, message: dict[str, Any], uuid: str) -> None:
-        try:
-            self._signals.call(self._worker.pre_task, message)
-        except (DispatcherCancel, DispatcherExit):
-            raise
-        except Exception:
-            name = message.get("task")
-            note(logger, logging.ERROR, "pre_task of %s (uuid=%s) failed", name, uuid, exc_info=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from dispatcher.config import setup as configure
 
-from .loop import worker_class
+from .making import worker_class
 
 
 def prepare(setup: dict[str, Any]) -> None:
@@ -25,6 +25,9 @@ def prepare(setup: dict[str, Any]) -> None:
     for module in setup.get("preload") or []:
         importlib.import_module(module)
     worker_class(setup["worker"])
+    if setup["worker"].get("concurrency", "process") != "process":
+        # Large, and the same for every worker that is forked.
+        importlib.import_module("dispatcher.worker.slots")
     # An application that has set up its log while it was loaded has the last word on it.
     if not logging.getLogger().handlers:
         from .log import start

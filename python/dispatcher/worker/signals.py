@@ -15,7 +15,7 @@ import importlib
 import os
 import signal
 from collections.abc import Callable
-from types import FrameType
+from types import CoroutineType, FrameType
 from typing import Any, NoReturn, TypeVar
 
 from .exceptions import DispatcherCancel
@@ -86,6 +86,13 @@ class Signals:
         if self._pending:
             self._look()
         return function(argument)
+
+    def run_coroutine(self, coroutine: CoroutineType[Any, Any, T]) -> T:
+        """Runs what an `async def` task gives, on an event loop of its own."""
+        # Imported only by those who write such tasks: it is larger than the rest of the worker.
+        import asyncio
+
+        return asyncio.run(coroutine)
 
     def shield(self) -> None:
         """From here on nothing is raised, in the thread that handlers run in."""

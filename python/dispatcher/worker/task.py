@@ -127,23 +127,22 @@ class TaskWorker:
 
     def run_callable(self, message: dict[str, Any]) -> Any:
         """Finds what the message names and calls it; what it returns is the result, `"<cancel>"` after a cancel."""
-        method = find(message["task"], self.registry, self._policy, self._trusted)
-        args = message.get("args") or ()
-        kwargs = message.get("kwargs") or {}
-        if method.bind or message.get("bind") is True:
-            args = (self.produce_binder(message), *args)
+        function, args, kwargs = self._find(message)
         try:
-            value = method.get_callable()(*args, **kwargs)
-            if type(value) is CoroutineType:
-                # Imported only by those who write such tasks: it is larger than the rest of the worker.
-                import asyncio
-
-                return asyncio.run(value)
-            return value
+            value = function(*args, **kwargs)
+            return self._signals.run_coroutine(value) if type(value) is CoroutineType else value
         except DispatcherCancel as error:
             # A subclass that wraps this call sees a result and no exception, as it does with dispatcherd.
             self._cancel = error
             return "<cancel>"
+
+    def _find(self, message: dict[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
+        """What a message names, and what it is called with."""
+        method = find(message["task"], self.registry, self._policy, self._trusted)
+        args = message.get("args") or ()
+        if method.bind or message.get("bind") is True:
+            args = (self.produce_binder(message), *args)
+        return method.get_callable(), args, message.get("kwargs") or {}
 
     def perform_work(self, message: dict[str, Any]) -> dict[str, Any]:
         """Runs one task and what is to follow it; gives what `post_task` sees."""

@@ -245,9 +245,28 @@ impl Rules<'_> {
                 "name the program, or leave the key out for Python",
             );
         }
+        self.slots();
         let idle = self.find("worker.worker_kwargs.idle_timeout");
         if idle.is_some_and(|node| !node.is_null()) && build::idle_timeout(self.root).is_err() {
             self.error("worker.worker_kwargs.idle_timeout", "has to be a number of seconds, 0 or more", "");
+        }
+    }
+
+    fn slots(&mut self) {
+        let concurrency = self.text("worker.concurrency").unwrap_or("process").to_owned();
+        let Some(slots) = self.number("worker.slots") else { return };
+        if concurrency == "process" && slots > 1.0 {
+            self.error(
+                "worker.slots",
+                "a worker runs one task at a time while worker.concurrency is process",
+                "set concurrency to async or threads, or service.pool_kwargs.max_workers to have more workers",
+            );
+        } else if concurrency != "process" && slots < 2.0 {
+            self.warning(
+                "worker.slots",
+                format!("one task at a time is what concurrency: process does, and {concurrency} no better"),
+                "set it to how many tasks are to run at once",
+            );
         }
     }
 

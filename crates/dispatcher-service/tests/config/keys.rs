@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dispatcher_service::config::{BrokerKind, Schedule, StartMethod, TaskPolicy, When};
+use dispatcher_service::config::{BrokerKind, Concurrency, Schedule, StartMethod, TaskPolicy, When};
 use serde_json::json;
 
 use crate::{good, refused, warnings};
@@ -323,6 +323,24 @@ fn worker_keys_are_read() {
     );
     assert_eq!(config.worker.command, Some(vec!["./w".to_owned(), "-x".to_owned()]));
     assert!(config.worker.allow_eval && config.worker.idle_timeout.is_none());
+}
+
+#[test]
+fn a_worker_has_one_slot_unless_it_may_run_several_tasks_at_once() {
+    let worker = |text: &str| {
+        let worker = good(&format!("version: 2\nworker: {{{text}}}")).worker;
+        (worker.concurrency, worker.slots)
+    };
+    assert_eq!(worker(""), (Concurrency::Process, 1));
+    assert_eq!(worker("slots: 1"), (Concurrency::Process, 1));
+    assert_eq!(worker("concurrency: async"), (Concurrency::Async, 10));
+    assert_eq!(worker("concurrency: threads, slots: 4"), (Concurrency::Threads, 4));
+    let wrong = refused("version: 2\nworker: {slots: 4}");
+    assert!(wrong.contains("error: worker.slots: a worker runs one task at a time"), "{wrong}");
+    assert!(wrong.contains("async or threads"), "{wrong}");
+    let wrong = refused("version: 2\nworker: {concurrency: fibres, slots: 1001}");
+    assert!(wrong.contains("worker.concurrency") && wrong.contains("worker.slots"), "{wrong}");
+    assert_eq!(warnings("version: 2\nworker: {concurrency: async, slots: 1}").len(), 1);
 }
 
 #[test]

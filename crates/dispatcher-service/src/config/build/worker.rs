@@ -7,13 +7,23 @@ use serde_json::Map;
 
 use super::{Reader, duration};
 use crate::config::tree::Node;
-use crate::config::{StartMethod, TaskPolicy, Worker};
+use crate::config::{Concurrency, StartMethod, TaskPolicy, Worker};
 
 pub(super) fn worker(root: &Node) -> Worker {
     let read = Reader { root, base: &["worker"] };
     let spawn = Reader { root, base: &["service"] }.text("process_manager_cls").as_deref()
         == Some("SpawnServerManager");
+    let concurrency = read
+        .text("concurrency")
+        .and_then(|word| Concurrency::from_word(&word))
+        .unwrap_or(Concurrency::Process);
     Worker {
+        concurrency,
+        slots: read
+            .value("slots")
+            .as_u64()
+            .and_then(|slots| slots.try_into().ok())
+            .unwrap_or(concurrency.default_slots()),
         python: read.text("python").map(PathBuf::from),
         command: Some(read.texts("command")).filter(|words| !words.is_empty()),
         start_method: if spawn { StartMethod::Spawn } else { StartMethod::ForkServer },

@@ -37,6 +37,18 @@ pub(super) static WORKER: Section = section(
         ),
         key("task_prefixes", TEXTS, "[]", "Own. For the policy prefix: what a task's name must begin with."),
         key(
+            "concurrency",
+            Shape::Word(&["process", "async", "threads"]),
+            r#""process""#,
+            "Own. How one Python worker runs tasks: one at a time, several async def tasks on one event loop (plain functions beside them in threads), or several in threads.",
+        ),
+        key(
+            "slots",
+            Shape::Optional(&Shape::Count { least: 1, most: 1000 }),
+            "null",
+            "Own. Tasks that one worker runs at once; absent or null: 1 for process, 10 for async and threads.",
+        ),
+        key(
             "max_tasks",
             Shape::Optional(&Shape::Count { least: 1, most: u64::MAX >> 11 }),
             "null",
