@@ -34,8 +34,8 @@ pub(crate) struct Confinement {
     pub(crate) limits: Vec<(String, u64, u64)>,
     /// Whose end is the worker's end too.
     pub(crate) parent: u32,
-    /// Where it writes itself in, to be in its control group.
-    pub(crate) procs: Option<PathBuf>,
+    /// Where it writes itself in, to be in its control group, and whether it must not live without.
+    pub(crate) procs: Option<(PathBuf, bool)>,
 }
 
 /// A user and its groups, by number.
@@ -57,9 +57,9 @@ impl Confinement {
         program: &OsStr,
         args: &[OsString],
         limits: bool,
-        procs: Option<&Path>,
+        procs: Option<(PathBuf, bool)>,
     ) -> io::Result<Command> {
-        let mut step = Self { parent: std::process::id(), procs: procs.map(Path::to_owned), ..self.clone() };
+        let mut step = Self { parent: std::process::id(), procs, ..self.clone() };
         if !limits {
             step.limits.clear();
         }
@@ -110,14 +110,11 @@ mod tests {
             ..Confinement::default()
         };
         let command =
-            confinement.command(OsStr::new("sh"), &[], true, Some(Path::new("/g/cgroup.procs"))).unwrap();
+            confinement.command(OsStr::new("sh"), &[], true, Some(("/g/cgroup.procs".into(), true))).unwrap();
         let told: Confinement =
             serde_json::from_str(command.as_std().get_args().next().unwrap().to_str().unwrap()).unwrap();
         assert_eq!(told.account, Some(Account { named: None, ..account }));
-        assert_eq!(
-            (told.parent, told.procs.as_deref()),
-            (std::process::id(), Some(Path::new("/g/cgroup.procs")))
-        );
+        assert_eq!((told.parent, told.procs), (std::process::id(), Some(("/g/cgroup.procs".into(), true))));
         assert_eq!(told.limits.len(), 1);
         let removed: Vec<_> = command.as_std().get_envs().filter(|(_, value)| value.is_none()).collect();
         assert_eq!(removed.len(), NOT_FOR_WORKERS.len());

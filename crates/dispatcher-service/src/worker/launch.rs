@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 
@@ -106,13 +107,20 @@ impl Launcher {
         self.memory_kills.risen();
         let made = match &self.means {
             Means::Template(requests) => self.fork(worker, requests, leaf.as_ref()).await,
-            Means::Command(program) => program.spawn(worker, leaf.as_ref()),
+            Means::Command(program) => {
+                program.spawn(worker, leaf.as_ref().map(|leaf| (leaf.procs(), self.needs_groups())))
+            }
         }?;
         if let Some(orphans) = &self.orphans {
             orphans.born(made.process.pid(), worker);
         }
         let memory = self.watches_memory.then(|| Memory::of(made.process.pid())).flatten();
         Ok(Launched { process: made.process.within(leaf), memory, ..made })
+    }
+
+    /// Whether no worker may be without a control group.
+    fn needs_groups(&self) -> bool {
+        self.groups.as_ref().is_some_and(|groups| groups.required)
     }
 
     /// A control group for this worker. Where it is not asked for, a worker without one is better than none.
@@ -150,7 +158,7 @@ impl Launcher {
         let (tickets, worker_tickets) = Tickets::new().map_err(say)?;
         let lifeline = self.lifeline.try_clone().map_err(say)?;
         let (stack, worker_stack) = StackPipe::new().map_err(say)?;
-        let required = self.groups.as_ref().is_some_and(|groups| groups.required);
+        let required = self.needs_groups();
         let entrance = leaf.map(Leaf::entrance).transpose().map_err(say)?;
         let group = entrance.map(|entrance| (entrance, required));
         let (answer, answered) = oneshot::channel();
@@ -164,7 +172,7 @@ impl Launcher {
 
 impl Program {
     /// Starts it with its channel as standard input.
-    fn spawn(&self, worker: u32, leaf: Option<&Leaf>) -> Result<Launched, Refusal> {
+    fn spawn(&self, worker: u32, procs: Option<(PathBuf, bool)>) -> Result<Launched, Refusal> {
         let say = |error: io::Error| {
             let why = format!(
                 "cannot start the worker command '{}': {error}; see worker.command in the configuration",
@@ -174,9 +182,7 @@ impl Program {
         };
         let (mut channel, theirs) = Channel::pair().map_err(say)?;
         let (stack, worker_stack) = StackPipe::new().map_err(say)?;
-        let procs = leaf.map(Leaf::procs);
-        let mut command =
-            self.confinement.command(&self.file, &self.args, true, procs.as_deref()).map_err(say)?;
+        let mut command = self.confinement.command(&self.file, &self.args, true, procs).map_err(say)?;
         let child =
             command.env(WORKER_ID, worker.to_string()).stdin(Stdio::from(theirs)).spawn().map_err(say)?;
         // It holds the other end as long as it is there.

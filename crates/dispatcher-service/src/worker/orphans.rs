@@ -74,10 +74,10 @@ impl Orphans {
 }
 
 impl Drop for Orphans {
-    /// The service ends, and every orphan with it.
+    /// The service ends: every orphan with it, and what is below workers that are still there.
     fn drop(&mut self) {
         for _ in 0..END_ROUNDS {
-            let left = self.strangers();
+            let left = children();
             if left.is_empty() {
                 return;
             }

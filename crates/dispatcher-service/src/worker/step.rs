@@ -33,10 +33,14 @@ pub fn become_worker(arguments: impl IntoIterator<Item = OsString>) -> ExitCode 
     refuse(&format!("a worker cannot be started: {}: {error}", program.to_string_lossy()))
 }
 
-#[expect(clippy::print_stderr, reason = "the log is in another process")]
 fn refuse(what: &str) -> ExitCode {
-    eprintln!("dispatcher: {what}");
+    say_so(what);
     ExitCode::from(REFUSED)
+}
+
+#[expect(clippy::print_stderr, reason = "the log is in another process")]
+fn say_so(what: &str) {
+    eprintln!("dispatcher: {what}");
 }
 
 /// Closes what whoever started the service has left open: a worker has its channel, its output and nothing else. Ours are
@@ -53,8 +57,14 @@ fn close_strays() {
 
 /// Everything, in an order in which nothing takes away what a later one needs.
 fn give_up(confinement: &Confinement) -> Result<(), String> {
-    if let Some(procs) = &confinement.procs {
-        fs::write(procs, "0").map_err(|error| format!("its control group {}: {error}", procs.display()))?;
+    if let Some((procs, required)) = &confinement.procs
+        && let Err(error) = fs::write(procs, "0")
+    {
+        let why = format!("its control group {}: {error}", procs.display());
+        if *required {
+            return Err(why);
+        }
+        say_so(&format!("a worker is without {why}"));
     }
     for (name, soft, hard) in &confinement.limits {
         let resource = resource(name).ok_or_else(|| format!("there is no limit {name}"))?;
