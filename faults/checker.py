@@ -32,7 +32,6 @@ class Samples:
 
     ready: list[tuple[float, bool | None]] = field(default_factory=list)
     rss: list[tuple[float, float]] = field(default_factory=list)
-    descriptors: list[int] = field(default_factory=list)
 
 
 def slope(points: list[tuple[float, float]]) -> tuple[float, float]:

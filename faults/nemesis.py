@@ -20,7 +20,7 @@ import psycopg
 
 import limits
 import poison
-from ledger import START
+from ledger import END, START
 from rows_messages import pieces
 from stage import Cluster
 from trial import Trial
@@ -82,6 +82,12 @@ class Nemesis:
         self.trial.wait_for(START, [number], 10)
         return number
 
+    def signal_worker_of(self, number: str, how: signal.Signals) -> None:
+        """Sends a signal to the worker that has begun this task."""
+        for _, pid in self.trial.ledger.marks[START].get(number, []):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, how)
+
     def publisher(self) -> int:
         """The server's process that serves our own publisher."""
         return self.trial.publisher.connection().info.backend_pid
@@ -122,18 +128,17 @@ def a_flood_of_output(nemesis: Nemesis) -> None:
 
 @fault(WORKER)
 def a_child_is_left(nemesis: Nemesis) -> None:
-    nemesis.task(nemesis.chance.choice(["leave_child", "leave_daemon"]))
-    pids = sorted(nemesis.trial.worker_pids())
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(nemesis.chance.choice(pids), signal.SIGTERM)
+    """And its worker ends: what it has left has to end with it."""
+    number = nemesis.task(nemesis.chance.choice(["leave_child", "leave_daemon"]))
+    how = nemesis.chance.choice([signal.SIGTERM, signal.SIGKILL])
+    nemesis.trial.wait_for(END, [number], 5)
+    nemesis.signal_worker_of(number, how)
 
 
 @fault(WORKER)
 def a_worker_is_stopped(nemesis: Nemesis) -> None:
     number = nemesis.task("work", 30, timeout=1)
-    for _, pid in nemesis.trial.ledger.marks[START].get(number, []):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGSTOP)
+    nemesis.signal_worker_of(number, signal.SIGSTOP)
     time.sleep(4)
 
 

@@ -70,7 +70,6 @@ def watch(trial: Trial, samples: checker.Samples, over: threading.Event) -> None
         samples.ready.append((now, trial.ready()))
         if memory := processes.rss(trial.pid):
             samples.rss.append((now, memory))
-        samples.descriptors.append(processes.descriptors(trial.pid))
 
 
 def torment(trial: Trial, nemesis: Nemesis, until: float, rate: float) -> None:
@@ -106,6 +105,8 @@ def soak(stage: Stage, seed: int, minutes: float, rate: float) -> Figures:
     with stage.trial(own=GRACES).start() as trial:
         nemesis = Nemesis(trial, stage.cluster, seed)
         rest(trial)
+        trial.setting.page("/metrics")  # opens a connection to Postgres, which is kept
+        time.sleep(1)
         family, descriptors = len(trial.family()), processes.descriptors(trial.pid)
         watcher = threading.Thread(target=watch, args=(trial, samples, over), daemon=True)
         watcher.start()
@@ -117,8 +118,16 @@ def soak(stage: Stage, seed: int, minutes: float, rate: float) -> Figures:
         figures = checker.check(trial, nemesis, samples, answer[1] if answer else "")
         pool = (trial.control("main") or {}).get("pool", {})
         figures["slots_short"] = trial.workers - int(pool.get("worker_ct", 0))
+        # What was asked last may not be closed yet at the other end.
+        trial.wait(
+            lambda: processes.descriptors(trial.pid).total() <= descriptors.total() and len(trial.family()) <= family, 5
+        )
         figures["processes_more"] = len(trial.family()) - family
-        figures["descriptors_more"] = processes.descriptors(trial.pid) - descriptors
+        now = processes.descriptors(trial.pid)
+        figures["descriptors_more"] = now.total() - descriptors.total()
+        figures["descriptors_new"] = (
+            ", ".join(f"{count} {kind}" for kind, count in (now - descriptors).items()) or "none"
+        )
         figures |= end(trial, nemesis.chance)
         growth, error = figures["rss_mib_an_hour"], figures["rss_error"]
         least = float(growth or 0) - float(error) if error is not None else 0.0

@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -64,12 +64,15 @@ def marked(mark: str) -> set[int]:
     return found
 
 
-def descriptors(pid: int) -> int:
-    """How many descriptors the process has open."""
-    try:
-        return len(os.listdir(f"/proc/{pid}/fd"))
-    except OSError:
-        return 0
+def descriptors(pid: int) -> Counter[str]:
+    """What the process has open: how many sockets, pipes, pidfds and so on; a file by its path."""
+    kinds: Counter[str] = Counter()
+    with contextlib.suppress(OSError):
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                target = os.readlink(f"/proc/{pid}/fd/{name}")
+                kinds[target.split(":")[0] if target.startswith(("socket:", "pipe:")) else target] += 1
+    return kinds
 
 
 def rss(pid: int) -> float:
