@@ -9,10 +9,12 @@
 //! | replier, one a broker (`reply`) | a publishing connection | |
 //! | tender, one a worker (`worker::tend`) | a channel, tickets, a process | frames, the exit |
 //! | fork server's keeper (`worker::template`) | the preloaded Python process | |
+//! | who buries orphans of worker programs (`worker::orphans`) | who they belong to | |
 //! | signals (`signals`) | the handlers | stop, hurry |
 //! | HTTP, when the file asks for it (`web`) | its connections | questions, answered between two inputs |
 //!
-//! All run on one thread. `run` makes and joins them. The driver never waits for any of them.
+//! All run on one thread. `run` makes and joins them. The driver never waits for any of them. One thread beside it
+//! (`stall`) sees whether the driver comes round.
 
 pub mod config;
 mod run;

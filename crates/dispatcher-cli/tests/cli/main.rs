@@ -1,6 +1,7 @@
 //! The command as a user meets it: the real binary, its words and its exit codes. No database is needed.
 
 mod help;
+mod isolation;
 mod place;
 
 use std::fs;
@@ -103,17 +104,6 @@ fn a_good_file_is_summed_up() {
       - sudo and other set-user-id programs gain nothing in a task; with dispatcherd they do (worker.no_new_privs: false)
       - a silent line is tested after 10 s; dispatcherd does so after 30 (max_connection_idle_seconds: 30)
     ");
-}
-
-#[test]
-fn the_rights_of_workers_are_summed_up_and_what_this_machine_would_refuse_is_said() {
-    let file = "version: 2\nworker: {user: no-such-user-here, group: 7, umask: '027', chdir: /, cgroup: required, \
-                memory_max: 1GiB, limits: {nofile: 256}}\n";
-    let shown = Place::with("dispatcher.yml", file).run(&["check"]);
-    let line = "isolation run as no-such-user-here:7, umask 027, in /, nofile 256, memory 1073741824, each in a control group of its own";
-    assert!(shown.contains(line), "{shown}");
-    let note = "the service would end: worker.user: there is no user \"no-such-user-here\" on this machine";
-    assert!(shown.starts_with("exit code 0\n") && shown.contains(note), "{shown}");
 }
 
 #[test]

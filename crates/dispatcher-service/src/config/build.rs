@@ -19,7 +19,7 @@ use super::tree::{Entry, Node};
 use super::{
     BrokerConfig, BrokerKind, Complaint, Config, Cron, Metrics, OnStart, Pool, Publish, Schedule, When,
 };
-pub(super) use isolation::{limit, umask};
+pub(super) use isolation::{cgroup, limit, umask};
 pub(super) use worker::{POLICY_VARIABLE, idle_timeout, policy_of_environment};
 
 /// Keyword arguments of psycopg's `connect` that are not connection settings.

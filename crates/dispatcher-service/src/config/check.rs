@@ -161,6 +161,10 @@ impl Check<'_> {
     }
 
     fn word(&mut self, path: &str, node: &Node, words: &'static [&'static str]) {
+        // An `off` without quotes is a false to YAML.
+        if words.contains(&"off") && matches!(node.data, Data::Bool(false)) {
+            return;
+        }
         let wanted = words.join(", ");
         let Some(word) = node.as_text() else { return self.wrong(path, node, &format!("one of {wanted}")) };
         if !words.contains(&word) {

@@ -54,10 +54,10 @@ impl CgroupUse {
     /// The words of the file.
     pub(super) const WORDS: &'static [&'static str] = &["auto", "off", "required"];
 
-    pub(super) fn from_word(word: Option<&str>) -> Self {
+    pub(super) fn from_word(word: &str) -> Self {
         match word {
-            Some("off") => Self::Off,
-            Some("required") => Self::Required,
+            "off" => Self::Off,
+            "required" => Self::Required,
             _ => Self::Auto,
         }
     }

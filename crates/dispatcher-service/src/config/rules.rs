@@ -19,6 +19,7 @@ pub(super) fn check(root: &Node, complaints: &mut Vec<Complaint>) {
     let mut rules = Rules { root, complaints };
     rules.version();
     rules.pool();
+    rules.stall();
     rules.preload();
     rules.pg_notify();
     rules.socket();
@@ -84,6 +85,17 @@ impl Rules<'_> {
                 max,
                 format!("is below min_workers; {least} workers will run"),
                 "raise one or lower the other",
+            );
+        }
+    }
+
+    fn stall(&mut self) {
+        let path = "service.stall_limit";
+        if self.number(path).is_some_and(|limit| limit < 1.0) {
+            self.error(
+                path,
+                "is less than a busy machine may take for a turn",
+                "at least 1, or null for no limit",
             );
         }
     }

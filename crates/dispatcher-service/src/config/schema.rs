@@ -67,6 +67,9 @@ fn shape(shape: &Shape) -> Value {
         Shape::Period => {
             json!({"type": ["number", "string"], "exclusiveMinimum": 0, "maximum": MOST_SECONDS})
         }
+        Shape::Word(words) if words.contains(&"off") => {
+            json!({"enum": words.iter().map(|word| json!(word)).chain([json!(false)]).collect::<Vec<_>>()})
+        }
         Shape::Word(words) => json!({"enum": words}),
         Shape::List(item) => json!({"type": "array", "items": self::shape(item)}),
         Shape::Optional(inner) => nullable(self::shape(inner)),

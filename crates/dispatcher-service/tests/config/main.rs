@@ -1,5 +1,6 @@
-//! The configuration file: `keys` and `limits` are what it may say, `shapes` what is seen in the wild. Here is how both ask.
+//! The configuration file: `keys`, `limits` and `isolation` are what it may say, `shapes` what is seen in the wild. Here is how they ask.
 
+mod isolation;
 mod keys;
 mod limits;
 mod shapes;

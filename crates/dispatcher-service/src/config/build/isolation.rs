@@ -20,7 +20,7 @@ pub(super) fn isolation(root: &Node) -> Isolation {
         chdir: read.text("chdir").map(PathBuf::from),
         no_new_privs: read.flag("no_new_privs"),
         limits: LIMITS.iter().filter_map(|name| Some((*name, limit(root, name)?))).collect(),
-        cgroup: CgroupUse::from_word(read.text("cgroup").as_deref()),
+        cgroup: cgroup(root),
         memory_max: read.bytes("memory_max"),
         pids_max: read.value("pids_max").as_u64(),
         cpu_max: read.value("cpu_max").as_f64(),
@@ -39,6 +39,15 @@ pub(in crate::config) fn limit(root: &Node, name: &str) -> Option<u64> {
 pub(in crate::config) fn umask(text: &str) -> Option<u32> {
     let digits = text.strip_prefix("0o").unwrap_or(text);
     u32::from_str_radix(digits, 8).ok().filter(|mask| *mask <= 0o777)
+}
+
+/// `off` without quotes is a false to YAML.
+pub(in crate::config) fn cgroup(root: &Node) -> CgroupUse {
+    match root.find(&["worker", "cgroup"]).map(|node| &node.data) {
+        Some(Data::Bool(false)) => CgroupUse::Off,
+        Some(Data::Text(word)) => CgroupUse::from_word(word),
+        _ => CgroupUse::Auto,
+    }
 }
 
 fn account(root: &Node, key: &str) -> Option<Account> {

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::Rules;
 use crate::config::build;
+use crate::config::isolation::CgroupUse;
 use crate::config::tree::Data;
 
 /// Less than this and Python does not come up.
@@ -29,7 +30,7 @@ impl Rules<'_> {
                 self.error(&format!("worker.limits.{name}"), what, &format!("at least {unit}"));
             }
         }
-        if self.text("worker.cgroup") == Some("off") {
+        if build::cgroup(self.root) == CgroupUse::Off {
             for key in ["worker.memory_max", "worker.pids_max", "worker.cpu_max"] {
                 if self.find(key).is_some_and(|node| !node.is_null()) {
                     self.warning(
