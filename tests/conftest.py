@@ -25,6 +25,7 @@ sys.path.insert(0, str(TASKS))
 import postgres  # noqa: E402
 from dispatcher._binary import find_binary  # noqa: E402
 from dispatcher.chunking import ChunkAccumulator  # noqa: E402
+from support import canary  # noqa: E402
 
 PATIENCE = 20.0
 """Seconds that anything may take on a slow machine; nothing is ever waited for longer than it takes."""
@@ -72,6 +73,7 @@ class Service:
         self.mark = uuid.uuid4().hex
         self.out = home / "out.jsonl"
         self.log = home / "service.log"
+        canary.watch(self.log)
         self.config: dict[str, Any] = {
             "version": 2,
             "service": {"pool_kwargs": {"min_workers": 1, "max_workers": 1}, "shutdown_grace": 0},
@@ -105,6 +107,8 @@ class Service:
             "DISPATCHER_PYTHON": sys.executable,
         }
         environment["PYTHONPATH"] = os.pathsep.join([str(TASKS), *filter(None, [os.environ.get("PYTHONPATH")])])
+        # It names a password, and is nothing that a service needs.
+        environment.pop("DISPATCHER_TEST_DSN", None)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [find_binary(), "serve", "--config", str(path), "--log-format", "json", *arguments],
@@ -129,7 +133,7 @@ class Service:
     def submit(self, task: str, *args: Any, **options: Any) -> str:
         """Sends a task of `tests/tasks/work.py`; returns its uuid."""
         number = uuid.uuid4().hex
-        self.publish({"task": f"work.{task}", "uuid": number, "args": list(args), **options})
+        self.publish(canary.plant({"task": f"work.{task}", "uuid": number, "args": list(args), **options}))
         return number
 
     def control(self, command: str, data: dict[str, Any] | None = None, wait: float = 5.0) -> dict[str, Any] | None:
@@ -203,14 +207,38 @@ class Service:
         return self.process.wait(timeout=PATIENCE)
 
     def destroy(self) -> None:
-        """Ends whatever is left."""
+        """Ends whatever is left; before that, it must not have told what it should not."""
         self.database.close()
+        try:
+            self.look_for_secrets()
+        finally:
+            self.end()
+
+    def look_for_secrets(self) -> None:
+        """What others can read of its processes and its metrics tells no arguments and no password."""
+        metrics = self.config["service"].get("metrics_kwargs")
+        if metrics and self.process is not None and self.process.poll() is None:
+            canary.search_metrics(metrics["port"])
+        connection = self.config["brokers"].get("pg_notify", {}).get("config", {}).get("conninfo", "")
+        password = str(psycopg.conninfo.conninfo_to_dict(connection).get("password", ""))
+        for pid in self.processes():
+            canary.search_process(pid, password)
+
+    def end(self) -> None:
+        """Ends whatever is left."""
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
         for pid in self.processes():
             with suppress(ProcessLookupError):  # it may be ending by itself just now
                 os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture(autouse=True)
+def silence() -> Iterator[None]:
+    """After every test: no log tells the arguments of a task. The other fixtures have ended by then."""
+    yield
+    canary.search_logs()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import fcntl
+import functools
 import itertools
 import json
 import os
@@ -17,8 +18,28 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dispatcher.publish import task
+from dispatcher.publish import task as registered
 from dispatcher.worker.task import TaskWorker
+
+
+def task(**options: Any) -> Any:
+    """`@task()` for functions and classes that are not told of the canary among their arguments."""
+
+    def decorate(what: Any) -> Any:
+        if isinstance(what, type):
+            what.run = without_canary(what.run)  # type: ignore[attr-defined]
+            return registered(**options)(what)
+        return registered(**options)(without_canary(what))
+
+    return decorate
+
+
+def without_canary(function: Any) -> Any:
+    @functools.wraps(function)
+    def call(*args: Any, canary: str = "", **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return call
 
 
 def write_down(event: str, **fields: Any) -> None:
@@ -113,6 +134,11 @@ def give(length: int) -> str:
 @task()
 def fail_at_length(length: int) -> None:
     raise ValueError("e" * length)
+
+
+@task()
+def fail_with(text: str) -> None:
+    raise ValueError(text)
 
 
 @task()

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import dispatcher
+from support import canary
 
 HERE = Path(__file__).parent
 PYTHON_PATH = Path(dispatcher.__file__).parent.parent
@@ -103,7 +104,7 @@ class Worker:
         """A run frame; its ticket is not given yet."""
         self.seq += 1
         message = {"task": task, "args": list(args), **more, "uuid": uuid or str(uuid_module.uuid4())}
-        message["channel"] = "c"
+        message |= {"channel": "c", "note": canary.CANARY}
         return {"event": "run", "seq": self.seq, "attempt": 1, "trusted": trusted, "message": message}
 
     def give_tickets(self, *seqs: int) -> None:
@@ -230,6 +231,7 @@ class Template:
 
     def __init__(self, log: Path, mark: str, setup: Frame) -> None:
         self.log = log
+        canary.watch(log)
         self.mark = mark
         self.sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.lifeline, self.held = os.pipe()
