@@ -7,6 +7,7 @@ pub(crate) mod step;
 pub(crate) mod template;
 mod channel;
 mod descendants;
+mod keeper;
 mod memory;
 mod orphans;
 mod packet;

@@ -112,6 +112,11 @@ impl Groups {
         fs::write(service.join("cgroup.procs"), "0")
     }
 
+    /// Where it is.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// A group for one worker.
     pub(crate) fn leaf(&self, worker: u32) -> io::Result<Leaf> {
         Leaf::make(self.folder.join(format!("worker-{worker}")), &self.bounds)
@@ -159,7 +164,7 @@ fn clean(own: &Path) {
 }
 
 /// Kills what is in the groups below a folder and removes those that are empty, and the folder; whether all are gone.
-fn remove(folder: &Path) -> bool {
+pub(super) fn remove(folder: &Path) -> bool {
     for leaf in leaf::below(folder) {
         leaf.kill();
         leaf.remove();

@@ -20,7 +20,7 @@ pub const STEP: &str = "dispatcher-worker";
 const NOT_FOR_WORKERS: &[&str] = &["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
 /// Ourselves, even when the file has been replaced meanwhile.
-const SELF: &str = "/proc/self/exe";
+pub(super) const SELF: &str = "/proc/self/exe";
 
 /// What every worker of the pool is made into.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -19,6 +19,7 @@ use tracing::warn;
 use super::cgroup::{Groups, Leaf};
 use super::channel::Channel;
 use super::confinement::Confinement;
+use super::keeper::{Keeper, MARK};
 use super::memory::Memory;
 use super::orphans::Orphans;
 use super::process::Process;
@@ -71,6 +72,7 @@ pub(crate) struct Launcher {
     memory_kills: MemoryKills,
     /// For workers that are programs of their own.
     orphans: Option<Arc<Orphans>>,
+    keeper: Option<Keeper>,
     /// The reading end that each forked worker gets a copy of.
     lifeline: OwnedFd,
     /// Whether somebody wants to know how much memory workers hold.
@@ -92,8 +94,11 @@ impl Launcher {
             rustix::fs::fchown(&lifeline, Some(Uid::from_raw(uid)), None)?;
         }
         let memory_kills = MemoryKills::new("/proc/vmstat");
-        let orphans = matches!(means, Means::Command(_)).then(Orphans::adopt).transpose()?;
-        Ok(Self { means, groups, memory_kills, orphans, lifeline, watches_memory, _held: held })
+        let programs = matches!(means, Means::Command(_));
+        let orphans = programs.then(Orphans::adopt).transpose()?;
+        let folder = groups.as_ref().map(Groups::folder);
+        let keeper = programs.then(|| Keeper::start(folder)).transpose()?;
+        Ok(Self { means, groups, memory_kills, orphans, keeper, lifeline, watches_memory, _held: held })
     }
 
     /// What has to be looked after for as long as there are workers.
@@ -107,15 +112,22 @@ impl Launcher {
         self.memory_kills.risen();
         let made = match &self.means {
             Means::Template(requests) => self.fork(worker, requests, leaf.as_ref()).await,
-            Means::Command(program) => {
-                program.spawn(worker, leaf.as_ref().map(|leaf| (leaf.procs(), self.needs_groups())))
-            }
+            Means::Command(program) => program.spawn(
+                worker,
+                self.mark(),
+                leaf.as_ref().map(|leaf| (leaf.procs(), self.needs_groups())),
+            ),
         }?;
         if let Some(orphans) = &self.orphans {
             orphans.born(made.process.pid(), worker);
         }
         let memory = self.watches_memory.then(|| Memory::of(made.process.pid())).flatten();
         Ok(Launched { process: made.process.within(leaf), memory, ..made })
+    }
+
+    /// What worker programs carry in their environment.
+    fn mark(&self) -> &str {
+        self.keeper.as_ref().map_or("", |keeper| keeper.mark.as_str())
     }
 
     /// Whether no worker may be without a control group.
@@ -172,7 +184,7 @@ impl Launcher {
 
 impl Program {
     /// Starts it with its channel as standard input.
-    fn spawn(&self, worker: u32, procs: Option<(PathBuf, bool)>) -> Result<Launched, Refusal> {
+    fn spawn(&self, worker: u32, mark: &str, procs: Option<(PathBuf, bool)>) -> Result<Launched, Refusal> {
         let say = |error: io::Error| {
             let why = format!(
                 "cannot start the worker command '{}': {error}; see worker.command in the configuration",
@@ -183,8 +195,12 @@ impl Program {
         let (mut channel, theirs) = Channel::pair().map_err(say)?;
         let (stack, worker_stack) = StackPipe::new().map_err(say)?;
         let mut command = self.confinement.command(&self.file, &self.args, true, procs).map_err(say)?;
-        let child =
-            command.env(WORKER_ID, worker.to_string()).stdin(Stdio::from(theirs)).spawn().map_err(say)?;
+        let child = command
+            .env(WORKER_ID, worker.to_string())
+            .env(MARK, mark)
+            .stdin(Stdio::from(theirs))
+            .spawn()
+            .map_err(say)?;
         // It holds the other end as long as it is there.
         drop(command);
         let mut first = self.setup.as_bytes().to_vec();

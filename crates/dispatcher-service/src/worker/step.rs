@@ -13,6 +13,7 @@ use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, Signal};
 
 use super::confinement::{Account, Confinement};
+use super::keeper::{KEEP, keep};
 
 /// It cannot be made what it shall be.
 const REFUSED: u8 = 126;
@@ -20,6 +21,13 @@ const REFUSED: u8 = 126;
 /// Becomes a worker program: the first argument says what to give up, the others are the program. Comes back only when
 /// that failed.
 pub fn become_worker(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some((first, rest)) = arguments.split_first()
+        && first == KEEP
+    {
+        close_strays();
+        return keep(rest);
+    }
     let mut arguments = arguments.into_iter();
     let told = arguments.next().and_then(|text| serde_json::from_slice(text.as_encoded_bytes()).ok());
     let (Some(confinement), Some(program)) = (told, arguments.next()) else {
