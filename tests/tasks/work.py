@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -354,3 +355,15 @@ def nap_by_steps(name: str = "") -> None:
     except BaseException as exc:
         write_down("interrupted", name=name, exc=type(exc).__name__)
         raise
+
+
+@task()
+def babble() -> None:
+    """Writes frames that mean nothing, without an end, and hears nothing."""
+    for number in (signal.SIGUSR1, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    write_down("babbles")
+    fds = [int(fd) for fd in os.listdir("/proc/self/fd") if int(fd) >= 64]
+    sockets = [fd for fd in fds if os.path.exists(f"/proc/self/fd/{fd}") and stat.S_ISSOCK(os.fstat(fd).st_mode)]
+    while True:
+        os.write(sockets[0], b'{"event":"nothing"}\n' * 200)

@@ -61,3 +61,14 @@ def make_worker(make_template: MakeTemplate) -> Callable[..., Worker]:
 @pytest.fixture
 def worker(make_worker: Callable[..., Worker]) -> Worker:
     return make_worker()
+
+
+@pytest.fixture
+def make(make_worker: Callable[..., Worker]) -> Callable[..., Worker]:
+    """A worker that runs several tasks at once, in this way."""
+    modules = ["worker_tasks", "process_tasks", "slot_tasks", "worker_classes"]
+
+    def several(concurrency: str, slots: int = 20, **more: Any) -> Worker:
+        return make_worker(modules, concurrency=concurrency, slots=slots, **more)
+
+    return several

@@ -197,6 +197,15 @@ class Worker:
         self.pidfd = self.looks = -1
 
 
+BOTH = ["async", "threads"]
+"""The ways to run several tasks at once."""
+
+
+def ends(worker: Worker, count: int) -> dict[str, Frame]:
+    """The next ends, in whatever order they come, by their uuids."""
+    return {done["uuid"]: done for done in (worker.done() for _ in range(count))}
+
+
 def refuse(name: str) -> None:
     raise AssertionError(f"{name} is no strict JSON")
 

@@ -54,6 +54,13 @@ class Raising(TaskWorker):
         raise RuntimeError("on_idle on purpose")
 
 
+class Quitting(TaskWorker):
+    """Its post_task raises what no hook may."""
+
+    def post_task(self, result: dict[str, Any]) -> None:
+        raise SystemExit(3)
+
+
 class FailingStart(TaskWorker):
     def on_start(self) -> None:
         raise RuntimeError("on_start on purpose")

@@ -152,11 +152,11 @@ pub fn write_run(out: &mut Vec<u8>, head: RunHead<'_>, message: &TaskMessage) {
     out.extend_from_slice(b"}\n");
 }
 
-/// Appends a frame that cancels one task.
-pub fn write_cancel(out: &mut Vec<u8>, uuid: &str) {
+/// Appends a frame that cancels one task; `again`, if it only repeats one.
+pub fn write_cancel(out: &mut Vec<u8>, uuid: &str, again: bool) {
     let mut line = String::from(r#"{"event":"cancel","uuid":"#);
     text::write(uuid, &mut line);
-    line.push_str("}\n");
+    line.push_str(if again { ",\"again\":true}\n" } else { "}\n" });
     out.extend_from_slice(line.as_bytes());
 }
 

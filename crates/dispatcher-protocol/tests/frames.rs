@@ -159,9 +159,12 @@ fn a_run_frame_carries_the_message_its_ticket_and_its_attempt() {
 #[test]
 fn cancel_stop_and_reply_frames_are_lines_that_begin_with_their_event() {
     let mut out = Vec::new();
-    write_cancel(&mut out, "a \"uuid\"\n");
+    write_cancel(&mut out, "a \"uuid\"\n", false);
     assert!(out.starts_with(b"{\"event\":\"cancel\""));
     assert_eq!(line(out), json!({"event": "cancel", "uuid": "a \"uuid\"\n"}));
+    let mut out = Vec::new();
+    write_cancel(&mut out, "a", true);
+    assert_eq!(line(out), json!({"event": "cancel", "uuid": "a", "again": true}));
     let mut out = Vec::new();
     write_stop(&mut out);
     assert_eq!(line(out), json!({"event": "stop"}));

@@ -5,6 +5,7 @@ pub(crate) mod confinement;
 pub(crate) mod launch;
 pub(crate) mod step;
 pub(crate) mod template;
+mod again;
 mod channel;
 mod descendants;
 mod keeper;
@@ -36,8 +37,8 @@ pub(crate) enum Outgoing {
     Run { seq: u64, frame: Vec<u8> },
     /// Take back what has been handed out and not begun.
     TakeBack,
-    /// Cancel one task: the frame names it, SIGUSR1 makes the worker look.
-    Cancel(Vec<u8>),
+    /// Cancel one task: a frame names it, SIGUSR1 makes the worker look; both again until its end is heard.
+    Cancel { uuid: Box<str> },
     /// Leave when idle.
     Stop(Vec<u8>),
     /// The answer to a control request of the worker's task.

@@ -13,6 +13,7 @@ import os
 from collections import deque
 from collections.abc import Callable
 from contextvars import copy_context
+from functools import partial
 from inspect import iscoroutinefunction
 from time import monotonic, time
 from types import FrameType
@@ -245,12 +246,14 @@ class Slots:
             error = raised
         if error is not None:
             worker._note_error(run.message, ending, error)
-        self._end(run, worker._finish(run.uuid))
+        try:
+            self._end(run, worker._finish(run.uuid))()
+        except BaseException as raised:
+            self._soon(self._fail, raised)
 
-    def _run_in_thread(self, run: Run, reach: InThread) -> None:
+    def _run_in_thread(self, run: Run, reach: InThread) -> Callable[[], None]:
         RUN.set(run)
-        done = None
-        while done is None:
+        try:
             try:
                 done = self._performer.perform(run.frame, run.message, run.uuid)
                 reach.leave(0)
@@ -259,15 +262,21 @@ class Slots:
                 reach.leave(0)
                 self.worker._note_error(run.message, self.worker._ending, error)
                 done = self.worker._finish(run.uuid)
-        self._end(run, done)
+            return self._end(run, done)
+        except BaseException as error:
+            return partial(self._soon, self._fail, error)
 
-    def _end(self, run: Run, done: dict[str, Any]) -> None:
-        """The run is over; the rest is the main thread's."""
+    def _fail(self, error: BaseException) -> None:
+        """What no task may raise ends the worker, as it does in one with a single slot; no slot is lost in silence."""
+        raise error
+
+    def _end(self, run: Run, done: dict[str, Any]) -> Callable[[], None]:
+        """The run is over; gives what has the main thread do the rest."""
         if os.getpid() != self._signals._pid:
             quit_now(1)  # a task has forked and returned twice; the copy has no part in anything
         run.queue.close()
         value = self._performer.after(run.message, run.uuid, done)
-        self._soon(self._report, run, self.worker._ending, value)
+        return partial(self._soon, self._report, run, self.worker._ending, value)
 
     def _report(self, run: Run, ending: Any, value: Any) -> None:
         worker, signals = self.worker, self._signals

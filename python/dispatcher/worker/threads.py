@@ -13,6 +13,7 @@ import os
 import threading
 from _thread import allocate_lock, get_ident
 from collections.abc import Callable
+from contextvars import Context
 from queue import SimpleQueue
 from types import CoroutineType
 from typing import Any, TypeVar
@@ -133,14 +134,15 @@ class Threads:
     """As many threads as there are tasks for them at a time; one that has ended its task is used again."""
 
     def __init__(self) -> None:
-        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._jobs: SimpleQueue[Callable[[], Callable[[], None]] | None] = SimpleQueue()
         self._idle = 0
         self._count = 0
         self._lock = allocate_lock()
         self._pid = os.getpid()
 
-    def start(self, job: Callable[[], None]) -> None:
-        """Runs this at once."""
+    def start(self, job: Callable[[], Callable[[], None]]) -> None:
+        """Runs this at once, in a context of its own, and then what it gives: by that time its thread counts as
+        free, so that whoever hears of the end finds a thread for the next one."""
         with self._lock:
             fresh = self._idle == 0
             if not fresh:
@@ -157,9 +159,10 @@ class Threads:
 
     def _serve(self) -> None:
         while (job := self._jobs.get()) is not None:
-            job()
+            report = Context().run(job)
             if os.getpid() != self._pid:
                 # A task has forked and returned twice. The copy has no part in anything.
                 quit_now(1)
             with self._lock:
                 self._idle += 1
+            report()

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use dispatcher_broker::Settled;
 use dispatcher_engine::{Effect, Source, WorkerId};
-use dispatcher_protocol::{ControlRequest, RunHead, write_cancel, write_run, write_stop};
+use dispatcher_protocol::{ControlRequest, RunHead, write_run, write_stop};
 use tracing::warn;
 
 use super::{Driver, End, Origin};
@@ -35,9 +35,7 @@ impl Driver {
                     self.order(worker, Outgoing::Run { seq, frame });
                 }
                 Effect::TakeBack { worker } => self.order(worker, Outgoing::TakeBack),
-                Effect::Cancel { worker, uuid } => {
-                    self.order(worker, Outgoing::Cancel(frame(|out| write_cancel(out, &uuid))));
-                }
+                Effect::Cancel { worker, uuid } => self.order(worker, Outgoing::Cancel { uuid }),
                 Effect::StopWorker { worker } => self.order(worker, Outgoing::Stop(frame(write_stop))),
                 Effect::Terminate { worker } => {
                     let look = self.is_busy(worker);

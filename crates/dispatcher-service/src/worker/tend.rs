@@ -7,12 +7,13 @@ use std::io;
 use std::sync::Arc;
 
 use dispatcher_engine::{Exit, Input, Rung, WorkerId};
-use dispatcher_protocol::{FrameReader, MAX_FRAME, WorkerFrame};
+use dispatcher_protocol::{FrameReader, MAX_FRAME, WorkerFrame, write_cancel};
 use rustix::process::Signal;
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
 use super::Outgoing;
+use super::again::Again;
 use super::channel::Channel;
 use super::launch::{Launched, Launcher};
 use super::memory::Memory;
@@ -82,6 +83,7 @@ struct Tender {
     tickets: Option<Tickets>,
     process: Process,
     memory: Option<Memory>,
+    again: Again,
     stack: StackPipe,
     /// The rung that waits for the stack which is being taken.
     rung: Option<Rung>,
@@ -110,6 +112,7 @@ impl Tender {
             tickets: launched.tickets,
             process: launched.process,
             memory: launched.memory,
+            again: Again::default(),
             stack: launched.stack,
             rung: None,
             inbox,
@@ -138,13 +141,15 @@ impl Tender {
                     }
                     self.carry_out(batch.drain(..)).await;
                 }
+                // Before what the worker says, as it might never stop saying something.
+                () = self.stack.written(), if self.stack.is_taking() => self.looked().await,
+                () = self.again.due(), if !self.again.is_empty() => self.cancel_again(),
                 got = self.channel.read(self.reader.space(READ)) => match self.take_in(got).await {
                     Line::Open => {}
                     Line::Closed => return self.ended(None).await,
                     Line::Broken(why) => return self.ended(Some(why)).await,
                 },
                 () = self.channel.has_room(), if !self.unsent.is_empty() => self.flush(),
-                () = self.stack.written(), if self.stack.is_taking() => self.looked().await,
                 exit = self.process.exited() => {
                     self.read_rest().await;
                     if self.stack.is_taking() {
@@ -181,6 +186,7 @@ impl Tender {
         for order in orders {
             match order {
                 Outgoing::Run { seq, frame } => {
+                    self.again.give_up();
                     self.seqs.push(seq);
                     self.unsent.extend_from_slice(&frame);
                 }
@@ -188,12 +194,9 @@ impl Tender {
                     debug!(target: "dispatcher.pool", worker = self.worker.0, "a reply that its worker does not read is dropped");
                 }
                 Outgoing::Stop(frame) | Outgoing::Reply(frame) => self.unsent.extend_from_slice(&frame),
-                Outgoing::Cancel(frame) => {
-                    self.unsent.extend_from_slice(&frame);
-                    // The worker looks for the frame when the signal comes, so the frame goes first.
-                    self.flush();
-                    self.process.signal(Signal::USR1);
-                    self.look_again = !self.unsent.is_empty();
+                Outgoing::Cancel { uuid } => {
+                    self.cancel(&uuid, false);
+                    self.again.told(uuid);
                 }
                 Outgoing::TakeBack => {
                     self.flush();
@@ -205,6 +208,23 @@ impl Tender {
             }
         }
         self.flush();
+    }
+
+    fn cancel(&mut self, uuid: &str, again: bool) {
+        write_cancel(&mut self.unsent, uuid, again);
+        // The worker looks for the frame when the signal comes, so the frame goes first.
+        self.flush();
+        self.process.signal(Signal::USR1);
+        self.look_again = !self.unsent.is_empty();
+    }
+
+    /// A worker that has not read what was said before is not told more.
+    fn cancel_again(&mut self) {
+        for uuid in self.again.take() {
+            if self.unsent.is_empty() {
+                self.cancel(&uuid, true);
+            }
+        }
     }
 
     /// Begins to take a stack, before the worker is signalled if that is the reason. One that is being taken already
@@ -244,6 +264,7 @@ impl Tender {
     }
 
     fn end(&mut self, rung: Rung) {
+        self.again.give_up();
         if rung == Rung::Kill {
             self.stack.withdraw();
             return self.process.kill_tree();
@@ -344,6 +365,7 @@ impl Tender {
             }
             WorkerFrame::Started { uuid } => Input::TaskStarted { worker, uuid },
             WorkerFrame::Done(done) => {
+                self.again.ended(&done.uuid);
                 self.tell_memory().await;
                 Input::TaskDone { worker, done }
             }
