@@ -83,3 +83,14 @@ def test_a_log_that_fails_costs_nothing_but_the_line(make_worker: MakeWorker, tm
     worker = make_worker(["bad_log", "worker_tasks"], sys_path=[str(tmp_path)])
     assert worker.call("worker_tasks.fail")["outcome"] == "failure"
     assert worker.call("worker_tasks.leave_by", "cancel")["outcome"] == "cancelled"
+
+
+def test_long_texts_are_cut_and_say_how_long_they_were(make_worker: MakeWorker) -> None:
+    worker = make_worker(log_format="json")
+    worker.call("worker_tasks.fail", "x" * 100_000)
+    worker.call("worker_tasks.log_something", "secret", "y" * 100_000)
+    ours, theirs = (json.loads(line) for line in wait_until(worker.template.text, "the log").splitlines())
+    assert len(ours["message"]) < 2200 and "characters in all" in ours["message"]
+    assert len(ours["traceback"]) < 17_000 and "characters ..." in ours["traceback"]
+    assert "Traceback" in ours["traceback"]
+    assert 16_384 < len(theirs["message"]) < 16_500 and "(100" in theirs["message"]

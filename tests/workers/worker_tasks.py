@@ -288,8 +288,8 @@ def collected() -> int:
 
 
 @task()
-def log_something(secret: str) -> None:
-    logging.getLogger("app").info("a line\nwith a break")
+def log_something(secret: str, text: str = "a line\nwith a break") -> None:
+    logging.getLogger("app").info(text)
 
 
 record: list[Any] = []

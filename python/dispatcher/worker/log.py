@@ -2,7 +2,7 @@
 its own.
 
 Control characters are escaped and tracebacks indented, so that no text of a task can forge a line or speak to
-a terminal. Times are UTC. Where it stands: the root logger's handler.
+a terminal. Long texts are cut, with a note of their length. Times are UTC. Where it stands: the root logger's handler.
 """
 
 from __future__ import annotations
@@ -20,6 +20,11 @@ def note(logger: logging.Logger, level: int, text: str, *args: Any, **more: Any)
     except Exception:
         pass  # nobody is left to tell; of tasks that do not succeed the service writes a line of its own
 
+
+_OWN, _OTHERS = 2048, 16 * 1024
+"""The longest message, in characters: of our own loggers, as the service's, and of the application's."""
+_TRACE_HEAD, _TRACE_TAIL = 4 * 1024, 12 * 1024
+"""How much of a long traceback is written, in characters; the last lines say what happened."""
 
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 _ESCAPES |= {ord("\n"): "\\n", ord("\r"): "\\r", 0x2028: "\\u2028", 0x2029: "\\u2029"}
@@ -42,15 +47,28 @@ def start(level: str, style: str) -> None:
         root.warning("log level %r is unknown, INFO is used", level)
 
 
+def _message(record: logging.LogRecord) -> str:
+    text = record.getMessage()
+    most = _OWN if record.name.partition(".")[0] in ("dispatcher", "dispatcherd") else _OTHERS
+    return text if len(text) <= most else f"{text[:most]}... ({len(text)} characters in all)"
+
+
+def _trace(text: str) -> str:
+    left_out = len(text) - _TRACE_HEAD - _TRACE_TAIL
+    if left_out <= 0:
+        return text
+    return f"{text[:_TRACE_HEAD]}\n... {left_out} characters ...\n{text[-_TRACE_TAIL:]}"
+
+
 class _Text(logging.Formatter):
     """`2026-11-24 04:11:38,123 INFO logger: message`, a traceback indented below it."""
 
     def format(self, record: logging.LogRecord) -> str:
         stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(record.created))
-        message = record.getMessage().translate(_ESCAPES)
+        message = _message(record).translate(_ESCAPES)
         line = f"{stamp},{int(record.msecs):03d} {record.levelname} {record.name}: {message}"
         if record.exc_info:
-            trace = self.formatException(record.exc_info).translate(_ESCAPES_WITHIN_LINES)
+            trace = _trace(self.formatException(record.exc_info)).translate(_ESCAPES_WITHIN_LINES)
             line += "\n    " + trace.replace("\n", "\n    ")
         return line
 
@@ -64,8 +82,8 @@ class _Json(logging.Formatter):
             "timestamp": f"{stamp}.{int(record.msecs):03d}Z",
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _message(record),
         }
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
+            line["traceback"] = _trace(self.formatException(record.exc_info))
         return json.dumps(line)
