@@ -97,6 +97,8 @@ def test_no_message_is_told(service: Service, what: str) -> None:
 def test_whatever_becomes_of_a_task_its_arguments_are_not_told(make_service: Callable[..., Service]) -> None:
     quick = {"cancel_grace": 0.1, "terminate_grace": 0.1, "shutdown_grace": 0}
     service = make_service(service={"pool_kwargs": {"min_workers": 1, "max_workers": 1}, **quick}).start()
+    service.submit("record")  # a cancel in the middle of the module's import would leave half a module behind
+    service.wait_record("record")
     service.submit("nap", 60, CANARY, timeout=0.1)
     service.submit("stubborn", 60, timeout=0.1)
     service.submit("die", "kill")
