@@ -8,6 +8,7 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -84,8 +85,12 @@ fn find(program: &OsStr) -> io::Result<PathBuf> {
         return if path.exists() { Ok(path) } else { Err(io::ErrorKind::NotFound.into()) };
     }
     let folders = env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
-    let found = env::split_paths(&folders).map(|folder| folder.join(path)).find(|path| path.is_file());
+    let found = env::split_paths(&folders).map(|folder| folder.join(path)).find(|path| is_program(path));
     found.ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+fn is_program(path: &Path) -> bool {
+    path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(test)]
