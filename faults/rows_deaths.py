@@ -245,7 +245,7 @@ def no_more_processes(stage: Stage) -> Figures:
         return {**figures, "lost": len(trial.unfinished()), "exit": trial.finish()}
 
 
-@row(21, "a worker is stopped (SIGSTOP)", WORKERS, "slot_back_s < 3.5", "others_lost = 0")
+@row(21, "a worker is stopped (SIGSTOP)", WORKERS, "slot_back_s < 3.5", "others_lost = 0", "said = true")
 def stopped(stage: Stage) -> Figures:
     with stage.trial(workers=1, own=GRACES).start() as trial, trial.asking() as asked:
         stuck = trial.send("work", 60, timeout=1)
@@ -253,4 +253,5 @@ def stopped(stage: Stage) -> Figures:
         os.kill(min(trial.worker_pids()), signal.SIGSTOP)
         waiting = trial.send("work")
         back = slots_back(trial, [waiting], trial.ledger.times(START, [stuck])[0], 20)
-        return {"slot_back_s": back, "others_lost": trial.lost([waiting]), **asked.figures()}
+        said = trial.wait(lambda: "stopped by a signal" in trial.said(), 1)
+        return {"slot_back_s": back, "said": said, "others_lost": trial.lost([waiting]), **asked.figures()}

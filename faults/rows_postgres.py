@@ -49,7 +49,7 @@ def cut(stage: Stage, break_it: Callable[[Trial], float]) -> Figures:
             began = time.monotonic()
             could = break_it(trial)
             trial.back(could, 60)
-            time.sleep(1)
+            time.sleep(3)  # what was on its way when the line broke may be heard, and yet the line be gone
         back = deaf_since(trial, could)
         figures: Figures = {"back_s": back, **counted(trial, began, None if back is None else could - began + back)}
         figures |= {"alive": trial.alive(), **asked.figures(), "exit": trial.finish()}
