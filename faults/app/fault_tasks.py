@@ -30,6 +30,11 @@ def work(uuid: str, seconds: float = 0.0) -> None:
     mark("E", uuid)
 
 
+def fail(uuid: str) -> None:
+    mark("S", uuid)
+    raise RuntimeError("on purpose")
+
+
 def die(uuid: str, how: str, after: float = 0.0) -> None:
     mark("S", uuid)
     time.sleep(after)
