@@ -97,8 +97,11 @@ def run_rows(chosen: list[Row], asked: argparse.Namespace, keep: report.Kept) ->
             "python": platform.python_version(),
             "postgres": pg_binaries.major_version(cluster.server.binaries),
             "peer": compared.PEER.replace("==", " "),
-            "command": shlex.join(["python", *sys.argv]),
         }
+        if (
+            not asked.rows or "command" not in keep.about
+        ):  # rows that are run again later do not change what the table is
+            keep.about["command"] = shlex.join(["python", *sys.argv])
         with tempfile.TemporaryDirectory(prefix="dispatcher-faults-") as place:
             for row in chosen:
                 for system in systems(asked.system):
