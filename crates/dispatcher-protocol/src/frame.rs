@@ -73,8 +73,8 @@ pub struct Ready {
     pub ahead: u16,
     /// The tasks it knows by name.
     pub tasks: Vec<String>,
-    /// The signal on which it writes its stack into the pipe that it was given for that; none if it does not.
-    pub stack_signal: Option<i32>,
+    /// The signals on which it writes its stack into the pipe that it was given for that, to be tried in this order.
+    pub stack_signals: Vec<i32>,
 }
 
 /// What a worker says.

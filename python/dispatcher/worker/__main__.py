@@ -39,8 +39,8 @@ def main() -> int:
     except BaseException:
         traceback.print_exc()
         return 1
-    stack_signal = stack.offer(lift(fds[0])) if fds else None
-    return live(int(number), channel, None, setup["worker"], stack_signal)
+    stack_signals = stack.offer(lift(fds[0])) if fds else None
+    return live(int(number), channel, None, setup["worker"], stack_signals)
 
 
 if __name__ == "__main__":

@@ -37,12 +37,12 @@ def live(
     channel: Channel,
     tickets: Tickets | None,
     settings: dict[str, Any],
-    stack_signal: int | None = None,
+    stack_signals: list[int] | None = None,
 ) -> int:
     """Runs tasks until the service or a task says to leave; gives the exit code.
 
     :param settings: `worker` of the setup packet
-    :param stack_signal: what makes this process write its stack, for the service to know
+    :param stack_signals: what makes this process write its stack, for the service to know
     """
     try:
         life = _life(worker_id, channel, tickets, settings)
@@ -60,8 +60,8 @@ def live(
         "ahead": life.ahead,
         "tasks": sorted(worker.registry.names()),
     }
-    if stack_signal is not None:
-        ready["stack_signal"] = stack_signal
+    if stack_signals:
+        ready["stack_signals"] = stack_signals
     code = 0
     try:
         channel.send_frame(ready)

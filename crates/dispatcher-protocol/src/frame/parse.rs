@@ -46,7 +46,7 @@ struct Keys<'a> {
     slots: Option<Value>,
     ahead: Option<Value>,
     tasks: Option<Value>,
-    stack_signal: Option<Value>,
+    stack_signals: Option<Value>,
     id: Option<Value>,
     command: Option<Value>,
     control_data: Option<Value>,
@@ -66,7 +66,7 @@ impl Keys<'_> {
             b"slots" => &mut self.slots,
             b"ahead" => &mut self.ahead,
             b"tasks" => &mut self.tasks,
-            b"stack_signal" => &mut self.stack_signal,
+            b"stack_signals" => &mut self.stack_signals,
             b"id" => &mut self.id,
             b"command" => &mut self.command,
             b"control_data" => &mut self.control_data,
@@ -85,7 +85,7 @@ impl Keys<'_> {
             slots,
             ahead: self.integer("ahead", self.ahead)?.unwrap_or(0),
             tasks: texts("tasks", self.tasks, self.line)?,
-            stack_signal: self.integer("stack_signal", self.stack_signal)?,
+            stack_signals: integers("stack_signals", self.stack_signals, self.line)?,
         })
     }
 
@@ -178,23 +178,30 @@ fn task_error(error: Value, line: &str) -> Result<TaskError, FrameError> {
 
 /// A list of texts; empty when absent.
 fn texts(name: &str, list: Option<Value>, within: &str) -> Result<Vec<String>, FrameError> {
-    let Some(list) = list else { return Ok(Vec::new()) };
+    items(list, within, |item, json| (item.kind == Kind::Text).then(|| item.lossy(json)))
+        .ok_or_else(|| unreadable(&format!("{name} is no list of texts")))
+}
+
+/// A list of integers; empty when absent.
+fn integers(name: &str, list: Option<Value>, within: &str) -> Result<Vec<i32>, FrameError> {
+    items(list, within, |item, json| item.of(json).parse().ok())
+        .ok_or_else(|| unreadable(&format!("{name} is no list of small integers")))
+}
+
+/// The items of a list; none when it is no list, or one of them cannot be read.
+fn items<T>(list: Option<Value>, within: &str, read: impl Fn(Value, &str) -> Option<T>) -> Option<Vec<T>> {
+    let Some(list) = list else { return Some(Vec::new()) };
     let json = list.of(within);
     let mut scanner = Scanner::new(json, Limits::LENGTH_ONLY);
     let mut found = Vec::new();
-    let mut token = scanner.token();
-    if token == Ok(Token::Open(Kind::List)) {
-        token = scanner.token();
-        while let Ok(Token::Scalar(item)) = token
-            && item.kind == Kind::Text
-        {
-            found.push(item.lossy(json));
-            token = scanner.token();
-        }
+    if scanner.token() != Ok(Token::Open(Kind::List)) {
+        return None;
     }
-    if token == Ok(Token::Close(Kind::List)) {
-        Ok(found)
-    } else {
-        Err(unreadable(&format!("{name} is no list of texts")))
+    loop {
+        match scanner.token() {
+            Ok(Token::Scalar(item)) => found.push(read(item, json)?),
+            Ok(Token::Close(Kind::List)) => return Some(found),
+            _ => return None,
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! A look at what a worker is doing, without touching it: a pipe and a signal.
 //!
-//! A worker that announces a signal writes its stack into the pipe whenever that signal comes, by a handler that needs
-//! neither its interpreter nor its task. What comes through the pipe is as hostile as all else that a worker says: it is
+//! A worker announces signals, on each of which it writes its stack into the pipe. The first is the gentle one, which its
+//! interpreter answers between two steps; when nothing comes by that, the next one is answered by a handler that needs
+//! neither interpreter nor task, but may do harm where the interpreter is just at work. What comes through the pipe is as hostile as all else that a worker says: it is
 //! bounded in bytes and in time, and no character of it can speak to a terminal. Never waits for anything; never decides
 //! when to look (that is `tend`'s, and the driver's).
 
@@ -40,8 +41,8 @@ const EMPTIED: usize = 8;
 #[derive(Debug)]
 pub(crate) struct StackPipe {
     pipe: AsyncFd<OwnedFd>,
-    /// What makes the worker write; none until it has announced one.
-    signal: Option<Signal>,
+    /// What makes the worker write, the gentlest first; none until it has announced some.
+    signals: Vec<Signal>,
     /// The stack that is being taken.
     taking: Option<Taking>,
 }
@@ -49,9 +50,11 @@ pub(crate) struct StackPipe {
 #[derive(Debug)]
 struct Taking {
     text: Vec<u8>,
+    /// How many of the signals have been sent.
+    sent: u32,
     /// The end of it, whatever comes.
     latest: Instant,
-    /// The end of it unless more comes.
+    /// The end of it, or of the present signal's time, unless more comes.
     until: Instant,
 }
 
@@ -59,24 +62,26 @@ impl StackPipe {
     /// A new pipe: our end, and the end for the worker. Neither ever blocks.
     pub(crate) fn new() -> io::Result<(Self, OwnedFd)> {
         let (ours, theirs) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        Ok((Self { pipe: watch(ours, Interest::READABLE)?, signal: None, taking: None }, theirs))
+        Ok((Self { pipe: watch(ours, Interest::READABLE)?, signals: Vec::new(), taking: None }, theirs))
     }
 
-    /// The worker has said which signal makes it write. Only those are believed that no program gets by chance and
-    /// that stop or end nothing which handles them; whether this one does is the answer.
-    pub(crate) fn announce(&mut self, number: i32) -> bool {
-        self.signal = [Signal::STKFLT, Signal::USR2].into_iter().find(|signal| signal.as_raw() == number);
-        self.signal.is_some()
+    /// The worker has said which signals make it write. Only those are believed that no program gets by chance or that
+    /// do nothing to one which does not handle them; false when there are others.
+    pub(crate) fn announce(&mut self, numbers: &[i32]) -> bool {
+        let known = [Signal::URG, Signal::STKFLT, Signal::USR2];
+        let of = |number: &i32| known.into_iter().find(|signal| signal.as_raw() == *number);
+        self.signals = numbers.iter().filter_map(of).take(known.len()).collect();
+        self.signals.len() == numbers.len()
     }
 
     /// The worker gives no stack any more.
     pub(crate) fn withdraw(&mut self) {
-        self.signal = None;
+        self.signals.clear();
     }
 
     /// Whether the worker gives stacks at all.
     pub(crate) fn is_offered(&self) -> bool {
-        self.signal.is_some()
+        !self.signals.is_empty()
     }
 
     pub(crate) fn is_taking(&self) -> bool {
@@ -85,7 +90,9 @@ impl StackPipe {
 
     /// Makes the worker write. What it has written before, on whatever occasion, is thrown away first.
     pub(crate) fn begin(&mut self, process: &Process) -> Result<(), String> {
-        let signal = self.signal.ok_or("its worker has announced no stack_signal, or is being killed")?;
+        if !self.is_offered() {
+            return Err("its worker has announced no stack_signals, or is being killed".to_owned());
+        }
         let mut old = Vec::with_capacity(LIMIT);
         for _ in 0..EMPTIED {
             old.clear();
@@ -93,10 +100,25 @@ impl StackPipe {
                 break;
             }
         }
-        process.signal(signal);
-        let latest = Instant::now() + MOST;
-        self.taking = Some(Taking { text: Vec::new(), latest, until: latest });
+        let now = Instant::now();
+        self.taking = Some(Taking { text: Vec::new(), sent: 0, latest: now + MOST, until: now });
+        self.ask_harder(process);
         Ok(())
+    }
+
+    /// Sends the next signal if the ones before had no effect; false when there is none, or no time left.
+    pub(crate) fn ask_harder(&mut self, process: &Process) -> bool {
+        let (Some(taking), now) = (&mut self.taking, Instant::now()) else { return false };
+        let Some(signal) = self.signals.get(taking.sent as usize) else { return false };
+        if !taking.text.is_empty() || now >= taking.latest {
+            return false;
+        }
+        process.signal(*signal);
+        taking.sent += 1;
+        // Each has an equal part of the time.
+        let left = u32::try_from(self.signals.len()).unwrap_or(1).saturating_sub(taking.sent);
+        taking.until = now + (taking.latest - now) / (left + 1);
+        true
     }
 
     /// Waits until the worker has written; for ever while nothing is being taken. Cancel-safe: what has come is kept
@@ -208,7 +230,7 @@ mod tests {
         let child =
             Command::new("sh").args(["-c", &script]).stdout(Stdio::from(theirs)).kill_on_drop(true).spawn();
         drop(pipe.pipe.readable().await.unwrap());
-        assert!(pipe.announce(16));
+        assert!(pipe.announce(&[23, 16]));
         (pipe, Process::own(child.unwrap()).unwrap())
     }
 
@@ -216,6 +238,9 @@ mod tests {
         let begun = Instant::now();
         pipe.begin(process).unwrap();
         pipe.written().await;
+        while pipe.ask_harder(process) {
+            pipe.written().await;
+        }
         let took = begun.elapsed();
         let stack = pipe.take(process);
         process.signal(Signal::KILL);
@@ -227,6 +252,22 @@ mod tests {
         let (mut pipe, process) = worker(r#"printf "young\n\n  main\033[2J\377\n""#).await;
         let (stack, _) = look(&mut pipe, &process).await;
         assert_eq!(stack.unwrap(), ["main\\u{1b}[2J\u{fffd}", "young"]);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_worker_that_answers_the_gentle_signal_gets_no_other() {
+        let (mut pipe, process) = worker("echo hard").await;
+        let (mut gentle, theirs) = StackPipe::new().unwrap();
+        drop(theirs);
+        assert!(gentle.announce(&[23, 16]) && look(&mut pipe, &process).await.0.is_ok());
+        let script = "trap 'echo gentle' 23; trap 'echo hard' 16; echo ready; while :; do :; done";
+        let (mut pipe, theirs) = StackPipe::new().unwrap();
+        let child =
+            Command::new("sh").args(["-c", script]).stdout(Stdio::from(theirs)).kill_on_drop(true).spawn();
+        drop(pipe.pipe.readable().await.unwrap());
+        assert!(pipe.announce(&[23, 16]));
+        let process = Process::own(child.unwrap()).unwrap();
+        assert_eq!(look(&mut pipe, &process).await.0.unwrap(), ["gentle"]);
     }
 
     #[tokio::test(flavor = "current_thread")]
@@ -269,11 +310,11 @@ mod tests {
     #[tokio::test(flavor = "current_thread")]
     async fn only_a_signal_that_cannot_do_harm_is_believed() {
         let (mut pipe, _) = StackPipe::new().unwrap();
-        for number in (-1..=65).filter(|number| ![12, 16].contains(number)) {
-            assert!(!pipe.announce(number), "{number}");
+        for number in (-1..=65).filter(|number| ![12, 16, 23].contains(number)) {
+            assert!(!pipe.announce(&[number]) && !pipe.is_offered(), "{number}");
         }
         let idle = worker(":").await.1;
-        assert!(pipe.begin(&idle).is_err_and(|why| why.contains("stack_signal")));
+        assert!(pipe.begin(&idle).is_err_and(|why| why.contains("stack_signals")));
         idle.signal(Signal::KILL);
     }
 

@@ -241,6 +241,9 @@ impl Tender {
 
     /// The stack has come, or its time is over.
     async fn looked(&mut self) {
+        if self.stack.ask_harder(&self.process) {
+            return;
+        }
         let stack = self.stack.take(&self.process);
         self.tell_stack(stack).await;
     }
@@ -356,10 +359,8 @@ impl Tender {
             WorkerFrame::Ready(ready) => {
                 // Without tickets nothing could be taken back, so nothing is handed out early.
                 let ahead = if self.tickets.is_some() { ready.ahead } else { 0 };
-                if let Some(number) = ready.stack_signal
-                    && !self.stack.announce(number)
-                {
-                    warn!(target: "dispatcher.pool", worker = worker.0, "its stack_signal {number} is none that is ever sent");
+                if !self.stack.announce(&ready.stack_signals) {
+                    warn!(target: "dispatcher.pool", worker = worker.0, "one of its stack_signals is none that is ever sent");
                 }
                 Input::WorkerReady { worker, slots: ready.slots, ahead }
             }
