@@ -5,6 +5,8 @@
 
 mod format;
 mod limit;
+#[cfg(test)]
+mod shared;
 mod writer;
 
 use std::fs::File;

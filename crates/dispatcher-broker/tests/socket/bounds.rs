@@ -7,20 +7,27 @@ use std::time::Duration;
 
 use dispatcher_broker::{Broker, MAX_CLIENTS, MAX_LINE};
 use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
 use tokio::time::Instant;
 
 use crate::rig::{Home, Service, WAIT, asks_and_is_answered, count, rest};
 
-#[tokio::test]
-async fn one_client_too_many_is_turned_away_and_the_others_stay() {
-    let home = Home::new();
-    let (broker, _echoing) = Service::ready(&home).await.echo();
+/// Clients that have been answered, one for each place.
+async fn as_many_as_fit(home: &Home) -> Vec<UnixStream> {
     let mut clients = Vec::new();
     for _ in 0..MAX_CLIENTS {
         let mut client = home.connect().await;
         asks_and_is_answered(&mut client).await;
         clients.push(client);
     }
+    clients
+}
+
+#[tokio::test]
+async fn one_client_too_many_is_turned_away_and_the_others_stay() {
+    let home = Home::new();
+    let (broker, _echoing) = Service::ready(&home).await.echo();
+    let mut clients = as_many_as_fit(&home).await;
     assert_eq!(rest(&mut home.connect().await).await, "");
     assert_eq!(count(&broker, "too_many_clients"), 1);
     for client in &mut clients {
@@ -36,12 +43,7 @@ async fn one_client_too_many_is_turned_away_and_the_others_stay() {
 async fn ten_times_too_many_clients_are_turned_away_at_once_and_hold_up_nobody() {
     let home = Home::new();
     let (broker, _echoing) = Service::ready(&home).await.echo();
-    let mut clients = Vec::new();
-    for _ in 0..MAX_CLIENTS {
-        let mut client = home.connect().await;
-        asks_and_is_answered(&mut client).await;
-        clients.push(client);
-    }
+    let mut clients = as_many_as_fit(&home).await;
     let began = std::time::Instant::now();
     for number in 0..9 * MAX_CLIENTS {
         assert_eq!(rest(&mut home.connect().await).await, "");

@@ -119,26 +119,13 @@ impl Limiter {
 
 #[cfg(test)]
 mod tests {
+    use super::super::shared::Shared;
     use super::super::writer::background;
     use super::super::{Format, format::Line};
     use super::*;
-    use std::io::{self, Write};
     use tracing::{debug, error, info, warn};
     use tracing_subscriber::layer::SubscriberExt;
     use tracing_subscriber::{fmt, registry};
-
-    #[derive(Clone, Default)]
-    struct Shared(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Shared {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     impl Shared {
         fn count(&self, what: &str) -> usize {

@@ -180,23 +180,10 @@ impl Drop for Flush {
 
 #[cfg(test)]
 mod tests {
+    use super::super::shared::Shared;
     use super::*;
-    use std::sync::Mutex;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::mpsc::{Sender, channel};
-
-    #[derive(Clone, Default)]
-    struct Shared(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Shared {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     fn start(out: impl Write + Send + 'static) -> (Lines, Flush, Arc<LogTally>) {
         let tally = Arc::new(LogTally::default());
