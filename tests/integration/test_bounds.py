@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,8 +16,8 @@ import psycopg
 import pytest
 from test_metrics import free_port, listens, scrape
 
-from conftest import Service, wait_until
-from support.bounds import Unharmed, client, with_socket
+from conftest import TASKS, Service, wait_until
+from support.bounds import GENEROUS, Unharmed, client, resident, with_socket
 
 
 @pytest.fixture
@@ -81,6 +83,24 @@ def test_control_requests_of_a_task(flooded: Callable[..., Service]) -> None:
     assert 100 <= asked["answered"] <= 200
     assert asked["answered"] + asked["refused"] == 1200
     assert service.control("alive") == {}
+
+
+def test_replies_that_a_worker_does_not_read(make_service: Callable[..., Service]) -> None:
+    flooder = [sys.executable, str(TASKS / "flooder.py")]
+    service = {"pool_kwargs": {"min_workers": 1, "max_workers": 1}, "shutdown_grace": 0, "cancel_grace": 0.1}
+    service |= {"metrics_kwargs": {"host": "127.0.0.1", "port": free_port()}, "terminate_grace": 0.1}
+    made = with_socket(make_service(service=service, worker={"command": flooder})).start()
+    wait_until(lambda: listens(made), "metrics")
+    asking = client(made)
+    refused = 0.0
+    while refused < 200_000:  # of some 150 bytes each
+        began = time.monotonic()
+        assert asking.ask("alive") == {}
+        assert time.monotonic() - began < GENEROUS
+        refused = scrape(made)("dispatcher_control_refused_total", reason="rate")
+    assert resident(made.pid) < 80
+    assert made.stop() == 0
+    asking.close()
 
 
 def test_delayed_control_requests(flooded: Callable[..., Service]) -> None:
