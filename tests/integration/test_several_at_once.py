@@ -112,3 +112,22 @@ def test_five_hundred_tasks_are_each_run_once(make_service: Callable[..., Servic
     wait_until(lambda: service.main()["pool"]["finished_count"] == 500, "end of all")
     assert len({record["name"] for record in service.records("end")}) == 250
     assert sorted(record["args"][0] for record in service.records("record")) == list(range(0, 500, 2))
+
+
+@pytest.mark.parametrize("concurrency", ["async", "threads"])
+def test_workers_are_replaced_after_their_tasks_and_none_is_lost(
+    make_service: Callable[..., Service], concurrency: str
+) -> None:
+    worker = {"concurrency": concurrency, "slots": 5, "max_tasks": 20}
+    service = make_service(service={**ONE, **QUICK}, worker=worker).start()
+    for n in range(200):
+        service.submit(*(("wait", 0.01, str(n)) if n % 2 else ("record", n)))
+    service.wait_record("record", 50)
+    service.control("recycle")
+    service.wait_record("record", 100)
+    service.wait_record("end", 100)
+    pids = {record["pid"] for record in service.records("end")}
+    assert len(pids) >= 8
+    assert len({record["name"] for record in service.records("end")}) == 100
+    assert service.main()["pool"]["workers_lost_count"] == 0
+    assert not service.records("interrupted")
