@@ -98,9 +98,8 @@ def run_rows(chosen: list[Row], asked: argparse.Namespace, keep: report.Kept) ->
             "postgres": pg_binaries.major_version(cluster.server.binaries),
             "peer": compared.PEER.replace("==", " "),
         }
-        if (
-            not asked.rows or "command" not in keep.about
-        ):  # rows that are run again later do not change what the table is
+        # A row that is run again belongs to the same table.
+        if not asked.rows or "command" not in keep.about:
             keep.about["command"] = shlex.join(["python", *sys.argv])
         with tempfile.TemporaryDirectory(prefix="dispatcher-faults-") as place:
             for row in chosen:

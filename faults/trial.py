@@ -232,11 +232,6 @@ class Trial:
 
         self.wait(over, patience)
 
-    def ended(self) -> int:
-        """How many tasks have ended."""
-        self.ledger.read()
-        return len(self.ledger.marks[END])
-
     def unfinished(self) -> set[str]:
         """What was sent and has not ended."""
         return set(self.publisher.sent) - self.ledger.having(END)
