@@ -130,3 +130,22 @@ def test_nothing_is_taken_from_an_idle_worker_that_is_ended(make_service: Callab
     os.kill(pid, signal.SIGSTOP)
     assert service.stop() == 0
     assert not [line for line in service.log_lines() if line["message"].startswith("before ")]
+
+
+def test_ten_times_as_many_questions_as_may_be_open_are_all_answered(make_service: Callable[..., Service]) -> None:
+    path = Path(os.environ.get("TMPDIR", "/tmp")) / f"dispatcher-test-{os.getpid()}-many.sock"
+    service = make_service(service={**ONE, **QUICK})
+    service.config["brokers"]["socket"] = {"socket_path": str(path)}
+    service.start()
+    service.submit("nap", 60)
+    os.kill(service.wait_record("start")["pid"], signal.SIGSTOP)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+        client.sendall(b'{"control": "stack", "reply_to": "me"}\n' * 640 + b'{"control": "alive", "reply_to": "me"}\n')
+        client.shutdown(socket.SHUT_WR)
+        data = b"".join(iter(lambda: client.recv(65536), b""))
+    replies = [json.loads(line) for line in data.splitlines()]
+    assert len(replies) == 641 and list(replies[-1]) == ["node_id"]
+    assert sum("SIGSTOP" in str(reply.get("worker-0")) for reply in replies) >= 64
+    assert sum("ask again" in reply.get("error", "") for reply in replies) > 0
+    assert service.control("alive") == {}
