@@ -172,6 +172,9 @@ class Worker:
         while not text or not all(part in text for part in parts):
             assert readable(self.looks, max(0.0, end - time.monotonic())), f"no stack in {seconds} s, so far:\n{text}"
             text += os.read(self.looks, 1 << 16).decode()
+        # It may come in pieces, and what is left would be taken for the next one.
+        while readable(self.looks, 0.02):
+            text += os.read(self.looks, 1 << 16).decode()
         return text
 
     def cancel(self, uuid: str, **more: Any) -> None:
