@@ -13,7 +13,7 @@ from typing import Any
 
 from dispatcher.config import is_setup, settings, setup
 from dispatcher.worker.exceptions import DispatcherCancel
-from dispatcher.worker.loop import worker_class
+from dispatcher.worker.making import worker_class
 from dispatcher.worker.task import TaskWorker
 
 logger = logging.getLogger(__name__)
