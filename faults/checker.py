@@ -16,8 +16,8 @@ from catalogue import Figures
 from nemesis import LINE, WHOLE, WORKER, Event, Nemesis
 from trial import Trial
 
-WARM_UP = 0.25
-"""The part of a soak that does not count for growth: pools and caches fill."""
+WARM_UP, WARM_UP_PART = 300.0, 0.25
+"""Seconds, and the part of a soak, whichever is more, that do not count for growth: what is kept in bounds fills up."""
 BLOCK = 20.0
 """Seconds whose samples are taken together, as neighbours depend on each other."""
 SAMPLE = re.compile(r"^(dispatcher_\w+?)(?:\{.*\})? (\S+)$", re.M)
@@ -112,8 +112,9 @@ def check(trial: Trial, nemesis: Nemesis, samples: Samples, page: str) -> Figure
         if any(began <= trial.publisher.sent[number] <= ended for began, ended in windows)
     }
     silent = {number for number in unfinished - meanwhile if number not in said}
-    count = len(samples.rss)
-    steep, error = slope(samples.rss[int(count * WARM_UP) :])
+    warm = [point for point in samples.rss if point[0] - samples.rss[0][0] >= WARM_UP]
+    warm = warm[max(0, int(len(samples.rss) * WARM_UP_PART) - (len(samples.rss) - len(warm))) :]
+    steep, error = slope(warm)
     return {
         "faults": len(nemesis.journal),
         "sent": len(trial.publisher.sent),
@@ -125,8 +126,8 @@ def check(trial: Trial, nemesis: Nemesis, samples: Samples, page: str) -> Figure
         "I4_alive": trial.alive(),
         "I4_deaf_and_ready_s": round(deaf_and_ready(trial, samples), 1),
         "I6_longest_gap_s": round(gaps(trial, nemesis), 2),
-        "rss_mib_first": round(samples.rss[int(count * WARM_UP)][1], 1) if count else None,
-        "rss_mib_last": round(samples.rss[-1][1], 1) if count else None,
+        "rss_mib_first": round(warm[0][1], 2) if warm else None,
+        "rss_mib_last": round(warm[-1][1], 2) if warm else None,
         "rss_mib_an_hour": round(steep, 2),
         "rss_error": round(error, 2) if math.isfinite(error) else None,
     }
