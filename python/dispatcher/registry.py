@@ -197,6 +197,15 @@ class DispatcherMethodRegistry:
             self._by_name = None
         return method
 
+    def forget_unloaded(self, before: set[DispatcherMethod]) -> None:
+        """Forgets tasks that were registered since then by modules whose import has failed."""
+        with self.lock:
+            for method in self.registry - before:
+                if method.fn.__module__ not in sys.modules:
+                    self.registry.discard(method)
+                    self._by_callable.pop(id(method.fn), None)
+                    self._by_name = None
+
     @property
     def lookup_dict(self) -> dict[str, DispatcherMethod]:
         """Every task by its dotted name."""

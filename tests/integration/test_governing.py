@@ -109,7 +109,8 @@ def test_a_worker_that_holds_too_much_memory_is_replaced_after_its_task(make_ser
 
 def test_what_has_ended_says_how(make_service: Callable[..., Service]) -> None:
     quick = {"pool_kwargs": {"min_workers": 1, "max_workers": 1}, "cancel_grace": 0.2, "terminate_grace": 0.2}
-    service = make_service(service={**quick, "shutdown_grace": 0}).start()
+    loaded = {"process_manager_kwargs": {"preload_modules": ["work"]}}
+    service = make_service(service={**quick, **loaded, "shutdown_grace": 0}).start()
     good = service.submit("record", "private")
     bad = service.submit("fail", "private")
     dead = service.submit("die", "kill")

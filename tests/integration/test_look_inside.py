@@ -111,6 +111,8 @@ def test_rubbish_of_a_task_is_shown_without_harm_and_within_bounds(service: Serv
 
 def test_what_a_task_was_doing_is_logged_before_it_is_ended_by_force(make_service: Callable[..., Service]) -> None:
     service = make_service(service={**ONE, **QUICK}).start()
+    service.submit("record")  # so that the module is loaded: its import counts as well
+    service.wait_record("record")
     number = service.submit("deaf", 60, timeout=0.2)
     service.wait_record("start")
     wait_until(lambda: "killed by SIGKILL" in service.log.read_text(), "end of the worker")

@@ -36,10 +36,12 @@ def test_a_task_that_swallows_the_cancel_loses_its_worker_and_the_slot_comes_bac
 ) -> None:
     quick = {"cancel_grace": 0.2, "terminate_grace": 0.2, "shutdown_grace": 0}
     service = make_service(service={"pool_kwargs": {"min_workers": 1, "max_workers": 1}, **quick}).start()
+    service.submit("record")
+    service.wait_record("record")
     service.submit("stubborn", 60, timeout=0.2)
     first = service.wait_record("start")["pid"]
     service.submit("record")
-    assert service.wait_record("record")["pid"] != first
+    assert service.wait_record("record", 2)["pid"] != first
     assert not alive(first)
 
 

@@ -153,7 +153,11 @@ def test_an_import_that_hangs_is_cancelled(worker: Worker, tmp_path: Path) -> No
     uuid = worker.run("hanging_module.task")
     wait_until(lambda: "hanging now" in worker.template.text(), "the import")
     worker.cancel(uuid)
-    assert worker.done(uuid)["outcome"] == "cancelled"
+    done = worker.done(uuid)
+    assert done["outcome"] == "cancelled"
+    # Nothing more is run with what may be half loaded.
+    assert done["is_stopping"] is True
+    assert worker.template.exit_of(worker) == 0
 
 
 def test_a_signal_in_a_child_of_a_task_stays_in_the_child(worker: Worker, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from harness import Worker
@@ -70,6 +71,15 @@ def test_a_module_that_fails_on_import_fails_the_task_with_its_own_error(worker:
     done = worker.call("broken_module.task")
     assert done["outcome"] == "failure" and done["error"]["type"] == "ModuleNotFoundError"
     assert "a_module_that_is_not_there" in done["error"]["message"]
+
+
+def test_a_module_that_failed_below_its_task_is_imported_again_and_not_used_by_halves(
+    make_worker: MakeWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HALF_MODULE", str(tmp_path / "seen"))
+    worker = make_worker([])
+    assert worker.call("half_module.twice", 4)["error"]["message"] == "not yet"
+    assert worker.call("half_module.twice", 4)["result"] == 8
 
 
 def test_a_module_is_imported_to_see_whether_it_registers(make_worker: MakeWorker) -> None:

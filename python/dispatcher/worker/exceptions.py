@@ -11,6 +11,9 @@ from typing import Any
 class DispatcherCancel(Exception):
     """Raised in a task that is cancelled or out of time. Catch it to clean up, then let it go on."""
 
+    cut_import = False
+    """It came while the module of the task was being imported for the first time."""
+
 
 class DispatcherExit(Exception):
     """Raised by a task, or by a signal handler of its own: the task is over and the worker leaves after it.

@@ -7,11 +7,14 @@ stands: at the beginning of `TaskWorker.run_callable`.
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Iterable
 from typing import Any
 
 from dispatcher.registry import DispatcherMethod, DispatcherMethodRegistry, InvalidMethod
 from dispatcher.utils import is_lambda
+
+from .exceptions import DispatcherCancel
 
 
 class TaskRefused(Exception):
@@ -77,7 +80,7 @@ def find(
     if method is None:
         if is_lambda(name):
             return _evaluate(name, policy)
-        target = _import(name)
+        target = _load(name, registry)
         # The import may have registered it, and not the same object if there is a decorator above @task.
         method = registry.lookup_dict.get(name)
         registered = method is not None or registry.is_registered(target)
@@ -86,6 +89,20 @@ def find(
     if policy is not None and not trusted:
         policy.check(name, method.fn, registered)
     return method
+
+
+def _load(name: str, registry: DispatcherMethodRegistry) -> Any:
+    """What the name leads to. Of an import that fails nothing is left."""
+    before = set(registry.registry)
+    is_loaded = name.rpartition(".")[0] in sys.modules
+    try:
+        return _import(name)
+    except BaseException as error:
+        # What stood above the line that failed has been registered, and lacks what stands below it.
+        registry.forget_unloaded(before)
+        if isinstance(error, DispatcherCancel) and not is_loaded:
+            error.cut_import = True
+        raise
 
 
 def _import(name: str) -> Any:

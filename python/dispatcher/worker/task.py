@@ -138,7 +138,14 @@ class TaskWorker:
 
     def _find(self, message: dict[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
         """What a message names, and what it is called with."""
-        method = find(message["task"], self.registry, self._policy, self._trusted)
+        try:
+            method = find(message["task"], self.registry, self._policy, self._trusted)
+        except DispatcherCancel as error:
+            if error.cut_import:
+                # What it had begun may be half there (Django's list of apps, a module of C): no more is run with it.
+                self.exit_after_current_task = True
+                note(logger, logging.WARNING, "worker %s leaves: an import was cut off by a cancel", self.worker_id)
+            raise
         args = message.get("args") or ()
         if method.bind or message.get("bind") is True:
             args = (self.produce_binder(message), *args)
