@@ -59,9 +59,14 @@ def totals(page: str) -> dict[str, float]:
     return sums
 
 
-def away(journal: list[Event]) -> list[tuple[float, float]]:
-    """When the service could not hear."""
-    return [(event.began - 0.1, event.ended + 0.1) for event in journal if event.hits == LINE]
+def away(journal: list[Event], samples: Samples) -> list[tuple[float, float]]:
+    """When the service could not hear: from a fault of the line until it said again that it could."""
+    ready_at = [at for at, ready in samples.ready if ready]
+
+    def back(event: Event) -> float:
+        return min((at for at in ready_at if at >= event.ended), default=event.ended)
+
+    return [(event.began - 0.1, max(event.ended, back(event)) + 0.1) for event in journal if event.hits == LINE]
 
 
 def unaccounted(page: str) -> int:
@@ -104,7 +109,7 @@ def gaps(trial: Trial, nemesis: Nemesis) -> float:
 def check(trial: Trial, nemesis: Nemesis, samples: Samples, page: str) -> Figures:
     """Every figure that the invariants speak of."""
     said = trial.said()
-    windows = away(nemesis.journal)
+    windows = away(nemesis.journal, samples)
     unfinished = trial.unfinished()
     meanwhile = {
         number
