@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from itertools import groupby
 from statistics import fmean
@@ -32,6 +33,10 @@ class Samples:
 
     ready: list[tuple[float, bool | None]] = field(default_factory=list)
     rss: list[tuple[float, float]] = field(default_factory=list)
+
+    def ready_at(self) -> list[float]:
+        """When it said that it was ready; in order."""
+        return [at for at, ready in self.ready if ready]
 
 
 def slope(points: list[tuple[float, float]]) -> tuple[float, float]:
@@ -61,12 +66,13 @@ def totals(page: str) -> dict[str, float]:
 
 def away(journal: list[Event], samples: Samples) -> list[tuple[float, float]]:
     """When the service could not hear: from a fault of the line until it said again that it could."""
-    ready_at = [at for at, ready in samples.ready if ready]
+    ready_at = samples.ready_at()
 
     def back(event: Event) -> float:
-        return min((at for at in ready_at if at >= event.ended), default=event.ended)
+        place = bisect_left(ready_at, event.ended)
+        return ready_at[place] if place < len(ready_at) else event.ended
 
-    return [(event.began - 0.1, max(event.ended, back(event)) + 0.1) for event in journal if event.hits == LINE]
+    return [(event.began - 0.1, back(event) + 0.1) for event in journal if event.hits == LINE]
 
 
 def unaccounted(page: str) -> int:
@@ -81,10 +87,11 @@ def unaccounted(page: str) -> int:
 def deaf_and_ready(trial: Trial, samples: Samples) -> float:
     """I4: the longest time for which it said to be ready while nothing of what was sent was run."""
     unfinished = trial.unfinished()
-    ready_at = [at for at, ready in samples.ready if ready]
+    ready_at = samples.ready_at()
     longest, since = 0.0, None
     for number, at in sorted(trial.publisher.sent.items(), key=lambda item: item[1]):
-        ready = any(abs(at - seen) < 1 for seen in ready_at)
+        place = bisect_right(ready_at, at - 1)
+        ready = place < len(ready_at) and ready_at[place] < at + 1
         if number not in unfinished or not ready:
             since = None
             continue

@@ -23,6 +23,7 @@ sys.path.insert(0, str(CHECKOUT / "tools"))
 sys.path.insert(0, str(TASKS))
 
 import postgres  # noqa: E402
+import processes  # noqa: E402
 from dispatcher._binary import find_binary  # noqa: E402
 from dispatcher.chunking import ChunkAccumulator  # noqa: E402
 from support import canary  # noqa: E402
@@ -41,13 +42,8 @@ def wait_until(probe: Callable[[], Any], what: str, patience: float = PATIENCE) 
     return value
 
 
-def alive(pid: int) -> bool:
-    """The process exists and is no zombie."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] not in "ZX"
+alive = processes.living
+"""The process exists and is no zombie."""
 
 
 @pytest.fixture(scope="session")
@@ -112,11 +108,7 @@ class Service:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [find_binary(), "serve", "--config", str(path), "--log-format", "json", *arguments],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                **options,
+                **{"env": environment, "stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, **options},
             )
 
     @property
@@ -188,17 +180,7 @@ class Service:
 
     def processes(self) -> list[int]:
         """Every living process of this service, its tasks' children included."""
-        needle = f"TEST_MARK={self.mark}".encode()
-        found = []
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                try:
-                    environment = (entry / "environ").read_bytes()
-                except OSError:
-                    continue
-                if needle in environment and alive(int(entry.name)):
-                    found.append(int(entry.name))
-        return found
+        return sorted(processes.marked(f"TEST_MARK={self.mark}"))
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Sends a signal and waits for the end; the exit code."""

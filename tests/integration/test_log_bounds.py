@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 
 import pytest
 from test_metrics import free_port, listens, scrape
 
-from conftest import TASKS, Service, wait_until
-from dispatcher._binary import find_binary
+from conftest import Service, wait_until
 from support.bounds import Unharmed, client, with_socket
 
 PIPE_BUF = 4096
@@ -100,13 +97,7 @@ def test_a_log_on_a_full_disk(prepared: Service) -> None:
 
 def start_on(service: Service, log: int) -> None:
     """Starts a service whose log is this descriptor."""
-    service.log.touch()
-    (service.home / "dispatcher.yml").write_text(json.dumps(service.config))
-    environment = {**os.environ, "TEST_OUT": str(service.out), "TEST_MARK": service.mark}
-    environment["DISPATCHER_PYTHON"] = sys.executable
-    environment["PYTHONPATH"] = os.pathsep.join([str(TASKS), *filter(None, [os.environ.get("PYTHONPATH")])])
-    command = [find_binary(), "serve", "--config", str(service.home / "dispatcher.yml"), "--log-level", "DEBUG"]
-    service.process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    service.launch("--log-level", "DEBUG", stdout=log, stderr=log)
     wait_until(lambda: service.control("alive", wait=0.3) is not None, "answer of the service")
 
 

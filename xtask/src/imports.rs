@@ -82,6 +82,7 @@ const MODULES: &[ModuleRow] = &[
             "intake",
             "later",
             "pool",
+            "figures",
             "load",
             "schedule",
             "shutdown",

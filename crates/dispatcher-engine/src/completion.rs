@@ -164,9 +164,9 @@ fn ending(outcome: Option<Outcome>, cancelled: Option<CancelReason>) -> Ending {
 fn said(how: Ending, cancelled: Option<CancelReason>) -> String {
     let by = match cancelled {
         Some(CancelReason::Control) => " by control",
-        Some(CancelReason::Timeout) => " by its timeout",
         Some(CancelReason::Shutdown) => " by the end of the service",
-        None => "",
+        // What has had its time is not said to be cancelled.
+        Some(CancelReason::Timeout) | None => "",
     };
     match how {
         Ending::Success => String::new(),

@@ -1,13 +1,14 @@
 //! The last tasks that have ended, and how: what an operator asks about when a task is not there any more.
 //!
 //! Of fixed size: tasks that ended well and those that did not have a ring each, so that a flood of one kind does not
-//! wash the other away (names and uuids have 255 bytes at most, or intake refuses them). Never holds arguments. Filled by `completion.rs`, read from outside.
+//! wash the other away (names and uuids have 255 bytes at most, or intake refuses them). Never holds arguments. Filled by
+//! `completion.rs`, read from outside.
 
 use std::time::{Duration, Instant};
 
-use dispatcher_protocol::{TaskError, is_lambda};
+use dispatcher_protocol::TaskError;
 
-use crate::figures::Ending;
+use crate::figures::{Ending, shown};
 use crate::task::{Task, WorkerId};
 
 /// How many tasks that ended well are remembered.
@@ -94,7 +95,7 @@ impl LastEnded {
             _ => self.badly.next(BADLY, end.at),
         };
         write(&mut slot.uuid, &task.uuid);
-        write(&mut slot.task, name(task));
+        write(&mut slot.task, shown(task.message.task()));
         slot.worker = end.worker;
         slot.how = end.how;
         slot.why = end.why;
@@ -109,12 +110,6 @@ impl LastEnded {
         all.sort_by_key(|ended| std::cmp::Reverse(ended.at));
         all
     }
-}
-
-/// Code is not shown: arguments stand in it.
-fn name(task: &Task) -> &str {
-    let name = task.message.task();
-    if is_lambda(name) { "lambda" } else { name }
 }
 
 fn write(into: &mut String, text: &str) {

@@ -18,8 +18,13 @@ const MAX_NAME: usize = 200;
 /// Stands for every name beyond the bounds, and for names that no worker has confirmed.
 const OTHER: &str = "other";
 
-/// Stands for every text that begins with `lambda`: it is code, and its arguments stand in it.
+/// Stands for every text that begins with `lambda`.
 const LAMBDA: &str = "lambda";
+
+/// The name that may be shown of a task: of code, in which arguments stand, only that it is some.
+pub(crate) fn shown(task: &str) -> &str {
+    if is_lambda(task) { LAMBDA } else { task }
+}
 
 /// Counts by duration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -168,7 +173,7 @@ impl Figures {
 
     /// Where a name is counted that is not there yet.
     fn place(&mut self, task: &str, how: Ending) -> usize {
-        let name = if is_lambda(task) { LAMBDA } else { task };
+        let name = shown(task);
         match self.places.get(name) {
             Some(place) => *place,
             None if how.confirms_the_name() && name.len() <= MAX_NAME && self.tasks.len() < MAX_NAMES => {

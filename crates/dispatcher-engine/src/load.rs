@@ -60,9 +60,12 @@ impl Load {
             return Some("queue_bytes_full");
         }
         let crowded = self.tasks > tasks / 10 * SHARED_FROM || self.bytes > bytes / 10 * SHARED_FROM;
-        let share = tasks / self.channels.len().max(1);
+        if !crowded || self.channels.len() < 2 {
+            return None;
+        }
+        let share = tasks / self.channels.len();
         let own = self.place(&task.source.channel).map_or(0, |place| self.channels[place].1);
-        (self.channels.len() > 1 && crowded && own > share).then_some("channel_full")
+        (own > share).then_some("channel_full")
     }
 
     /// Tasks and bytes that are here.

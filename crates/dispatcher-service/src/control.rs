@@ -161,15 +161,14 @@ pub(crate) fn acts(command: &str) -> bool {
     !QUESTIONS.contains(&command)
 }
 
-/// A reply as its text.
-pub(crate) fn write(reply: Reply, node_id: &str) -> String {
+/// A reply of this service as its text; one that is too long says that instead.
+pub(crate) fn write(mut reply: Reply, node_id: &str) -> String {
+    reply.insert("node_id".to_owned(), node_id.into());
     let text = to_ascii_json(&Value::Object(reply));
     if text.len() <= MAX_REPLY {
         return text;
     }
-    let mut instead = error(format!("the reply would have {} bytes, the limit is {MAX_REPLY}", text.len()));
-    instead.insert("node_id".to_owned(), node_id.into());
-    to_ascii_json(&Value::Object(instead))
+    write(error(format!("the reply would have {} bytes, the limit is {MAX_REPLY}", text.len())), node_id)
 }
 
 /// A text of somebody's choice, no longer than a name.

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dispatcher_protocol::is_lambda;
 use foldhash::fast::FixedState;
 
 use super::Engine;
 use crate::effect::Effect;
 use crate::event::{CancelReason, DropReason, Event};
+use crate::figures::shown;
 use crate::pool::deadline::Due;
 use crate::pool::ladder::QUICK_STOP;
 use crate::task::{Task, WorkerId};
@@ -143,12 +143,11 @@ impl Engine {
     }
 }
 
-/// How many tasks of each name there are, the most frequent name first. Code is not shown: arguments stand in it.
+/// How many tasks of each name there are, the most frequent name first.
 fn by_name<'a>(tasks: impl Iterator<Item = &'a Task>) -> Vec<(Box<str>, usize)> {
     let mut counts: HashMap<&str, usize, FixedState> = HashMap::default();
     for task in tasks {
-        let name = task.message.task();
-        *counts.entry(if is_lambda(name) { "lambda" } else { name }).or_default() += 1;
+        *counts.entry(shown(task.message.task())).or_default() += 1;
     }
     let mut counts: Vec<(Box<str>, usize)> =
         counts.into_iter().map(|(name, count)| (name.into(), count)).collect();

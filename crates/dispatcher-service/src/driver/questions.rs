@@ -71,13 +71,12 @@ impl Driver {
         }
     }
 
-    fn reply(&mut self, from: Origin, mut reply: control::Reply) {
+    fn reply(&mut self, from: Origin, reply: control::Reply) {
         match from {
             Origin::Task { worker, id } => {
                 self.order(worker, Outgoing::Reply(frame(|out| write_reply(out, id, &reply))));
             }
             Origin::Channel { broker, channel } => {
-                reply.insert("node_id".to_owned(), self.service.node_id.clone().into());
                 let text = control::write(reply, &self.service.node_id);
                 self.send(broker, Reply { channel, text: Some(text) });
             }

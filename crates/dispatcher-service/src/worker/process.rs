@@ -19,7 +19,6 @@ use tokio::sync::oneshot;
 
 use super::cgroup::Leaf;
 use super::descendants;
-
 use super::shortage::MemoryKills;
 use super::watched::watch;
 
