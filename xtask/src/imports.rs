@@ -45,6 +45,12 @@ const CRATES: &[CrateRow] = &[
         why: "a command reaches the engine through the service only",
     },
     CrateRow {
+        name: "dispatcher",
+        own: &["dispatcher-broker", "dispatcher-macros", "dispatcher-protocol", "dispatcher-service"],
+        others: None,
+        why: "applications define, publish and run tasks with it; the service only by its feature",
+    },
+    CrateRow {
         name: "fuzz",
         own: &["dispatcher-protocol"],
         others: None,

@@ -1,0 +1,126 @@
+//! What a running task may know and ask: who it is, whether it should stop, its service, its progress.
+//!
+//! Whoever runs tasks stands behind [`Host`]: a worker program, a service in the same process, or a test.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+/// One run of one task, from the inside. Cheap to clone.
+#[derive(Clone)]
+pub struct TaskContext {
+    run: Arc<RunInfo>,
+    token: CancellationToken,
+    host: Arc<dyn Host>,
+}
+
+/// What is known of a run when it begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunInfo {
+    /// Of the message.
+    pub uuid: String,
+    /// The task's name.
+    pub task: String,
+    /// The channel that the message came by; empty for what the service itself starts.
+    pub queue: String,
+    /// Which try this is, from 1.
+    pub attempt: u32,
+    /// The worker's number in its service.
+    pub worker_id: u32,
+}
+
+/// How far a run has come.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Progress {
+    /// From 0 to 100.
+    pub percent: Option<f64>,
+    /// For people.
+    pub text: Option<String>,
+    /// For programs.
+    pub data: Option<Value>,
+}
+
+/// A boxed future of a host.
+pub type HostFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Whoever runs tasks.
+pub trait Host: Send + Sync + 'static {
+    /// A run says how far it has come. Never waits.
+    fn progress(&self, uuid: &str, progress: Progress);
+
+    /// A control request to the service that runs this task; the error is a sentence.
+    fn control<'a>(
+        &'a self,
+        command: &'a str,
+        data: Map<String, Value>,
+    ) -> HostFuture<'a, Result<Map<String, Value>, String>>;
+}
+
+impl TaskContext {
+    /// A run that this host is about to begin.
+    pub fn new(run: RunInfo, token: CancellationToken, host: Arc<dyn Host>) -> Self {
+        Self { run: Arc::new(run), token, host }
+    }
+
+    /// The message's uuid.
+    pub fn uuid(&self) -> &str {
+        &self.run.uuid
+    }
+
+    /// The task's name.
+    pub fn task(&self) -> &str {
+        &self.run.task
+    }
+
+    /// The channel that the message came by; empty for what the service itself starts.
+    pub fn queue(&self) -> &str {
+        &self.run.queue
+    }
+
+    /// Which try this is, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.run.attempt
+    }
+
+    /// The worker's number in its service.
+    pub fn worker_id(&self) -> u32 {
+        self.run.worker_id
+    }
+
+    /// Whether this run was cancelled or is out of time.
+    pub fn is_cancelled(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
+    /// The same for code that awaits.
+    pub fn cancellation(&self) -> &CancellationToken {
+        &self.token
+    }
+
+    /// Says how far this run has come.
+    pub fn progress(&self, progress: Progress) {
+        self.host.progress(self.uuid(), progress);
+    }
+
+    /// Asks the service that runs this task; the error is a sentence.
+    pub async fn control(
+        &self,
+        command: &str,
+        data: Map<String, Value>,
+    ) -> Result<Map<String, Value>, String> {
+        self.host.control(command, data).await
+    }
+}
+
+impl fmt::Debug for TaskContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskContext")
+            .field("run", &self.run)
+            .field("cancelled", &self.is_cancelled())
+            .finish_non_exhaustive()
+    }
+}
