@@ -9,7 +9,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use dispatcher_service::config::{
-    BrokerConfig, BrokerKind, Config, Schedule, StartMethod, TaskPolicy, When, Worker,
+    BrokerConfig, BrokerKind, Config, Policy, Pool, Schedule, StartMethod, TaskPolicy, When, Worker,
 };
 
 use crate::args::Check;
@@ -33,16 +33,18 @@ fn summary(name: &str, config: &Config) -> String {
     let mut line = |what: &str, text: String| {
         let _ = writeln!(out, "  {what:<10}{text}");
     };
-    let pool = &config.pool;
     line(
         "service",
         config.raw["service"]["main_kwargs"]["node_id"].as_str().unwrap_or("a random node_id").to_owned(),
     );
-    line("workers", format!("{} to {}, {}", pool.min_workers, pool.max_workers, program(&config.worker)));
-    if let Some(text) = isolation::line(&config.worker.isolation) {
-        line("isolation", text);
+    for pool in &config.pools {
+        let name = if config.pools.len() > 1 { format!("{}: ", pool.name) } else { String::new() };
+        line("workers", name.clone() + &workers(pool));
+        if let Some(text) = isolation::line(&pool.worker.isolation) {
+            line("isolation", name + &text);
+        }
     }
-    line("tasks", tasks(&config.worker));
+    line("tasks", tasks(&config.policy));
     for broker in &config.brokers {
         line("broker", self::broker(broker));
     }
@@ -68,6 +70,17 @@ fn summary(name: &str, config: &Config) -> String {
     out
 }
 
+fn workers(pool: &Pool) -> String {
+    let size = &pool.size;
+    let mut text = format!("{} to {}, {}", size.min_workers, size.max_workers, program(&pool.worker));
+    for (what, patterns) in [("tasks", &pool.tasks), ("of the channels", &pool.queues)] {
+        if !patterns.is_empty() {
+            let _ = write!(text, "; {what} {}", patterns.join(", "));
+        }
+    }
+    text
+}
+
 fn program(worker: &Worker) -> String {
     if let Some(command) = &worker.command {
         return format!("each runs {}", command[0]);
@@ -83,15 +96,15 @@ fn program(worker: &Worker) -> String {
     }
 }
 
-fn tasks(worker: &Worker) -> String {
-    let which = match worker.task_policy {
+fn tasks(policy: &Policy) -> String {
+    let which = match policy.task_policy {
         TaskPolicy::Registered => "a message may name registered tasks".to_owned(),
         TaskPolicy::Prefix => {
-            format!("a message may name tasks that begin with {}", worker.task_prefixes.join(", "))
+            format!("a message may name tasks that begin with {}", policy.task_prefixes.join(", "))
         }
         TaskPolicy::Any => "a message may name anything importable".to_owned(),
     };
-    if worker.allow_eval { which + ", and lambda text is run" } else { which }
+    if policy.allow_eval { which + ", and lambda text is run" } else { which }
 }
 
 fn broker(broker: &BrokerConfig) -> String {

@@ -32,7 +32,7 @@ fn loaded(queued: u64, now: Instant, channel: &Arc<str>) -> Engine {
     let quota = Quota { tasks: usize::MAX, bytes: usize::MAX, ..Quota::default() };
     let mut engine = Engine::new(Config { pools: vec![pool], quota, ..Config::default() }, now);
     for worker in [WorkerId(0), WorkerId(1)] {
-        engine.handle(Input::WorkerReady { worker, slots: 1, ahead: 8 }, now);
+        engine.handle(Input::WorkerReady { worker, slots: 1, ahead: 8, tasks: Vec::new() }, now);
     }
     for number in 0..queued + 2 {
         submit(&mut engine, message(number), channel, now);

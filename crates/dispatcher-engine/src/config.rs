@@ -9,7 +9,7 @@ use crate::schedule::Timetable;
 /// Settings of one engine.
 #[derive(Debug)]
 pub struct Config {
-    /// The first takes what no route names. None at all is one pool with the default settings.
+    /// The first takes what no route names and no other pool's workers know. None at all is one pool with the default settings.
     pub pools: Vec<PoolConfig>,
     /// Which tasks go to which pool; the first that fits counts.
     pub routes: Vec<Route>,
@@ -21,8 +21,6 @@ pub struct Config {
     pub cancel_grace: Duration,
     /// After SIGTERM, before SIGKILL.
     pub terminate_grace: Duration,
-    /// How long an idle worker may take to leave when told to, before SIGTERM.
-    pub stop_grace: Duration,
     /// How long running tasks may finish after a stop; zero cancels them at once.
     pub shutdown_grace: Duration,
     /// How long the pieces of a message wait for each other.
@@ -49,7 +47,6 @@ impl Default for Config {
             allow_eval: false,
             cancel_grace: Duration::from_secs(5),
             terminate_grace: Duration::from_secs(3),
-            stop_grace: Duration::from_secs(3),
             shutdown_grace: Duration::from_secs(30),
             chunk_patience: Duration::from_secs(30 * 60),
             schedules: Vec::new(),
@@ -92,6 +89,8 @@ pub struct PoolConfig {
     pub max_start_failures: Option<u32>,
     /// How long an ended worker is shown.
     pub record_kept: Duration,
+    /// How long an idle worker may take to leave when told to, before SIGTERM; at most 3 s once the service stops.
+    pub stop_grace: Duration,
 }
 
 impl Default for PoolConfig {
@@ -110,6 +109,7 @@ impl Default for PoolConfig {
             max_resident: None,
             max_start_failures: None,
             record_kept: Duration::ZERO,
+            stop_grace: Duration::from_secs(3),
         }
     }
 }
@@ -137,10 +137,21 @@ impl Default for Quota {
 /// Sends some tasks to a pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// What a task's name, or its channel, begins with.
-    pub prefix: String,
+    /// What is looked at.
+    pub by: RouteBy,
+    /// What that has to be; with a `*` at its end, what it has to begin with.
+    pub pattern: String,
     /// The pool's place in [`Config::pools`]; a place that is not there is the first.
     pub pool: usize,
+}
+
+/// What a [`Route`] looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RouteBy {
+    /// The task's name.
+    Task,
+    /// The channel that it came by.
+    Queue,
 }
 
 /// Which names a message from a broker may run. The worker looks again, at the object it finds.

@@ -21,6 +21,7 @@ use crate::later::Later;
 use crate::load::Load;
 use crate::pool::Pool;
 use crate::pool::turn::{Graces, Turn};
+use crate::routes::Routes;
 use crate::schedule::Schedules;
 use crate::shutdown::Phase;
 use crate::stage::{self, Stage, Verdict};
@@ -35,6 +36,7 @@ pub struct Engine {
     later: Later,
     pub(crate) load: Load,
     pub(crate) stages: Vec<Box<dyn Stage>>,
+    pub(crate) routes: Routes,
     pub(crate) pools: Vec<Pool>,
     pub(crate) counters: Counters,
     pub(crate) phase: Phase,
@@ -52,23 +54,21 @@ pub struct Engine {
 impl Engine {
     /// An engine that asks for its first workers and on-start tasks at once.
     pub fn new(mut config: Config, now: Instant) -> Self {
-        let graces = Graces {
-            cancel: config.cancel_grace,
-            terminate: config.terminate_grace,
-            stop: config.stop_grace,
-        };
+        let graces =
+            Graces { cancel: config.cancel_grace, terminate: config.terminate_grace, stop: Duration::MAX };
         let mut pools = std::mem::take(&mut config.pools);
         if pools.is_empty() {
             pools.push(PoolConfig::default());
         }
         let on_start = std::mem::take(&mut config.on_start);
         let mut engine = Self {
-            intake: Intake::new(&mut config, pools.len()),
+            intake: Intake::new(&mut config),
             schedules: Schedules::new(std::mem::take(&mut config.schedules), now),
             later: Later::default(),
             load: Load::new(config.quota),
             stages: stage::path(config.quota.delayed, config.quota.blocked),
-            pools: (0..).map(PoolId).zip(pools).map(|(id, pool)| Pool::new(id, pool)).collect(),
+            routes: Routes::new(std::mem::take(&mut config.routes), pools.len(), now),
+            pools: pools_of(pools),
             counters: Counters::default(),
             phase: Phase::Serving { takes: true, begins: true },
             turn: Turn::new(now, graces, config.verbose),
@@ -92,7 +92,9 @@ impl Engine {
             Input::Delivery { source, payload } => self.deliver(source, payload),
             Input::Submit { source, message, trusted } => self.submit(source, message, trusted, None),
             Input::WorkerStarted { worker } => self.worker_started(worker),
-            Input::WorkerReady { worker, slots, ahead } => self.worker_ready(worker, slots, ahead),
+            Input::WorkerReady { worker, slots, ahead, tasks } => {
+                self.worker_ready(worker, slots, ahead, tasks);
+            }
             Input::TaskStarted { .. } | Input::Tick => {}
             Input::TaskDone { worker, done } => self.task_done(worker, done),
             Input::TakenBack { worker, seqs } => self.taken_back(worker, &seqs),
@@ -123,6 +125,7 @@ impl Engine {
             self.schedules.next_wakeup(),
             self.later.next_wakeup(),
             self.intake.pieces.next_expiry(),
+            self.routes.next_wakeup(),
         ];
         stages.chain(rest.into_iter().flatten()).min()
     }
@@ -200,7 +203,15 @@ impl Engine {
                 Verdict::Drop(task, why) => return self.drop_task(&task, at, why),
             }
         }
-        self.pools[usize::from(task.pool.0)].queue.push(task);
+        self.make_ready(task);
+    }
+
+    /// Nothing keeps this task from beginning but that a worker has to be free.
+    fn make_ready(&mut self, task: Arc<Task>) {
+        match self.routes.pool_of(&task) {
+            Some(pool) => self.pools[usize::from(pool.0)].queue.push(task),
+            None => self.routes.waiting.push(task),
+        }
     }
 
     /// Releases what is due, from each stage to the one after it, lets pools grow, and pairs tasks with workers.
@@ -225,6 +236,13 @@ impl Engine {
             while let Some(task) = self.stages[at].release(now) {
                 self.enter(at + 1, task);
             }
+        }
+        for pool in self.routes.give_up(now) {
+            self.pools[usize::from(pool.0)].heard();
+            self.turn.tell(Event::PoolSilent { pool });
+        }
+        while let Some(task) = self.routes.release() {
+            self.make_ready(task);
         }
         if self.phase.is_serving() {
             let begins = self.phase.begins();
@@ -274,6 +292,12 @@ impl Engine {
             self.turn.ask(Effect::Settle { source: source.clone(), outcome });
         }
     }
+}
+
+/// The pools by their numbers. With several, each has to say what it knows, so each gets a worker that says it.
+fn pools_of(configs: Vec<PoolConfig>) -> Vec<Pool> {
+    let several = configs.len() > 1;
+    (0..).map(PoolId).zip(configs).map(|(id, config)| Pool::new(id, config, several)).collect()
 }
 
 /// The source of what the configuration starts: it came by no channel.

@@ -121,6 +121,11 @@ pub enum Event {
         /// Its pool.
         pool: PoolId,
     },
+    /// No worker of this pool has said what it knows, and it is waited for no longer.
+    PoolSilent {
+        /// Which.
+        pool: PoolId,
+    },
     /// A worker was told to leave.
     WorkerStopping {
         /// Which.

@@ -122,7 +122,7 @@ impl Engine {
             let handed = pool.workers.values().flat_map(|worker| &worker.ahead).map(|handed| &handed.task);
             handed.chain(pool.queue.iter())
         });
-        visit("queued", ready, filter, see)?;
+        visit("queued", ready.chain(self.routes.waiting.iter()), filter, see)?;
         self.visit_stage("delayed", filter, see)
     }
 
@@ -155,6 +155,8 @@ impl Engine {
             let ready = self.pools[at].queue.remove(&fits);
             self.drop_ready(&ready, DropReason::Cancelled);
         }
+        let unrouted = self.routes.waiting.remove(&fits);
+        self.drop_ready(&unrouted, DropReason::Cancelled);
         for at in 0..self.stages.len() {
             for task in self.stages[at].remove(&fits) {
                 self.drop_task(&task, at, DropReason::Cancelled);

@@ -36,6 +36,8 @@ pub enum Input {
         slots: u16,
         /// How many more it holds unstarted.
         ahead: u16,
+        /// The names of the tasks it knows; of use where there are several pools.
+        tasks: Vec<String>,
     },
     /// A worker with several slots has begun a task. Changes nothing: the engine knows the order of its tickets.
     TaskStarted {

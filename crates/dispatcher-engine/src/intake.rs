@@ -8,9 +8,9 @@ use dispatcher_protocol::{
     is_lambda,
 };
 
-use crate::config::{Config, Route, TaskPolicy};
+use crate::config::{Config, TaskPolicy};
 use crate::event::Event;
-use crate::task::{PoolId, Source, Task};
+use crate::task::{Source, Task};
 
 /// What a message came to.
 #[derive(Debug)]
@@ -31,24 +31,17 @@ pub(crate) struct Intake {
     pub(crate) pieces: Assembler,
     policy: TaskPolicy,
     allow_eval: bool,
-    routes: Vec<Route>,
     /// Messages that could be read since the start, control requests and the service's own tasks included. Tasks
     /// that come without a uuid are numbered by it.
     received: u64,
 }
 
 impl Intake {
-    /// Routes to a pool that is not among the `pools` there are lead to the first.
-    pub(crate) fn new(config: &mut Config, pools: usize) -> Self {
-        let mut routes = std::mem::take(&mut config.routes);
-        for route in routes.iter_mut().filter(|route| route.pool >= pools) {
-            route.pool = 0;
-        }
+    pub(crate) fn new(config: &mut Config) -> Self {
         Self {
             pieces: Assembler::new(config.chunk_patience),
             policy: std::mem::take(&mut config.policy),
             allow_eval: config.allow_eval,
-            routes,
             received: 0,
         }
     }
@@ -113,22 +106,7 @@ impl Intake {
             (None, None) => format!("internal-{}", self.received).into_boxed_str(),
         };
         self.received += 1;
-        let pool = self.route(message.task(), &source.channel);
-        Arc::new(Task {
-            message,
-            uuid,
-            source,
-            trusted,
-            attempt: 1,
-            pool,
-            order: self.received,
-            arrived: now,
-        })
-    }
-
-    fn route(&self, task: &str, channel: &str) -> PoolId {
-        let fits = |route: &&Route| task.starts_with(&route.prefix) || channel.starts_with(&route.prefix);
-        PoolId(self.routes.iter().find(fits).map_or(0, |route| route.pool as u16))
+        Arc::new(Task { message, uuid, source, trusted, attempt: 1, order: self.received, arrived: now })
     }
 
     /// Whether a message from a broker may name this task. The worker looks again, at what the name leads to.

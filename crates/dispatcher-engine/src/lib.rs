@@ -1,6 +1,6 @@
 //! Every decision about a task, without I/O and without a clock.
 //!
-//! A task moves one way: `intake` (text → task) ► `stage` (delay, admission) ► `queue` ► `pool` (a worker runs
+//! A task moves one way: `intake` (text → task) ► `stage` (delay, admission) ► `routes` ► `queue` ► `pool` (a worker runs
 //! it) ► `completion` (counts, events, settle). [`Engine`] owns all of it. [`Engine::handle`] takes in what
 //! happened and when, [`Engine::poll_effect`] gives out what is to be done, [`Engine::next_wakeup`] says when to
 //! call again. Read `engine.rs` first: `enter` and `advance` are the path.
@@ -18,6 +18,7 @@ mod timers;
 mod schedule;
 mod stage;
 mod queue;
+mod routes;
 mod pool;
 mod completion;
 mod figures;
@@ -27,7 +28,7 @@ mod find;
 mod view;
 
 pub use completion::Counters;
-pub use config::{Config, MOST_WORKERS, PoolConfig, Quota, Route, Schedule, TaskPolicy};
+pub use config::{Config, MOST_WORKERS, PoolConfig, Quota, Route, RouteBy, Schedule, TaskPolicy};
 pub use effect::{Effect, Settled};
 pub use ended::{Ended, LastEnded};
 pub use engine::Engine;

@@ -50,6 +50,8 @@ pub(crate) struct Pool {
     renewing: VecDeque<WorkerId>,
     /// Workers let go because they had reached a limit or somebody wanted them replaced.
     pub(crate) retired: u64,
+    /// A worker has to come up to say what it knows, whatever the minimum is.
+    unheard: bool,
 }
 
 /// Sums over a pool's workers, kept so that no message costs a walk over all of them.
@@ -81,7 +83,7 @@ pub(crate) struct Remains {
 }
 
 impl Pool {
-    pub(crate) fn new(id: PoolId, config: PoolConfig) -> Self {
+    pub(crate) fn new(id: PoolId, config: PoolConfig, unheard: bool) -> Self {
         Self {
             id,
             usage: Usage::new(config.max_workers),
@@ -96,6 +98,7 @@ impl Pool {
             look: None,
             renewing: VecDeque::new(),
             retired: 0,
+            unheard,
         }
     }
 
@@ -170,8 +173,14 @@ impl Pool {
             self.limit_lifetime(id, turn);
             self.watch_proof(turn);
             self.starts.over();
+            self.heard();
             turn.tell(Event::WorkerReady { worker: id, pool: self.id });
         }
+    }
+
+    /// What its workers know has been said, or is waited for no longer.
+    pub(crate) fn heard(&mut self) {
+        self.unheard = false;
     }
 
     /// A worker takes no more tasks: it says so, or it is gone and its exit follows. What it will never begin is

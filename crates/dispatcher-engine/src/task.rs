@@ -42,8 +42,6 @@ pub struct Task {
     pub trusted: bool,
     /// Which try this is, from 1.
     pub attempt: u32,
-    /// The pool that will run it.
-    pub pool: PoolId,
     /// Its place in the order of arrival.
     pub order: u64,
     /// When it came.

@@ -92,7 +92,8 @@ impl Engine {
 
     /// How long the task at the front of a queue has been due; the longest of all pools, zero when none is ready.
     pub fn queue_age(&self, now: Instant) -> Duration {
-        let first = self.pools.iter().filter_map(|pool| pool.queue.iter().next());
+        let queues = self.pools.iter().map(|pool| &pool.queue).chain([&self.routes.waiting]);
+        let first = queues.filter_map(|queue| queue.iter().next());
         first.map(|task| now.saturating_duration_since(task.due())).max().unwrap_or_default()
     }
 
@@ -113,7 +114,8 @@ impl Engine {
 
     /// Tasks that are ready and have not begun.
     pub fn queued_count(&self) -> usize {
-        self.pools.iter().map(|pool| pool.queue.len() + pool.counts.ahead).sum()
+        let of_pools: usize = self.pools.iter().map(|pool| pool.queue.len() + pool.counts.ahead).sum();
+        of_pools + self.routes.waiting.len()
     }
 
     /// Tasks that wait in the stage with this label: `delayed` or `blocked`.
@@ -165,6 +167,11 @@ impl Engine {
     /// How many workers are still to be replaced after [`Input::Recycle`](crate::Input::Recycle).
     pub fn renewing_count(&self) -> usize {
         self.pools.iter().map(Pool::renewing).sum()
+    }
+
+    /// Whether it is known where every task goes: each of several pools has said what its workers know, or was given up on.
+    pub fn knows_its_ways(&self) -> bool {
+        self.routes.is_complete()
     }
 
     /// Whether the stop has begun.

@@ -4,9 +4,7 @@ mod script;
 
 use std::sync::Arc;
 
-use dispatcher_engine::{
-    BrokerId, Config, Effect, Event, Input, PoolConfig, Route, Settled, Source, TaskPolicy, WorkerId,
-};
+use dispatcher_engine::{BrokerId, Config, Effect, Event, Input, Settled, Source, TaskPolicy, WorkerId};
 use dispatcher_protocol::TaskMessage;
 use script::{Script, workers};
 
@@ -180,20 +178,6 @@ fn pieces_that_never_become_a_message_are_given_up_in_time() {
     script.after_ms(30 * 60 * 1000);
     assert!(script.said(|event| matches!(event, Event::ChunkExpired { message_id } if message_id == "m1")));
     assert_eq!(script.engine.next_wakeup(), None);
-}
-
-#[test]
-fn a_route_leads_tasks_to_their_own_pool() {
-    let pool = |name: &str| PoolConfig { name: name.to_owned(), ..PoolConfig::default() };
-    let route = |prefix: &str, pool| Route { prefix: prefix.to_owned(), pool };
-    let routes = vec![route("native.", 1), route("strange.", 7)];
-    let mut script =
-        Script::new(Config { pools: vec![pool("python"), pool("rust")], routes, ..workers(1, 1) });
-    for name in ["native.one", "strange.two", "other.three"] {
-        script.publish(&format!(r#"{{"task": "{name}", "uuid": "{name}"}}"#));
-    }
-    assert_eq!((script.has(0), script.has(1)), (vec!["strange.two"], vec!["native.one"]));
-    assert_eq!(script.engine.queued_count(), 1);
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn a_worker_that_leaves_after_its_task_is_replaced() {
 #[test]
 fn several_slots_are_filled_and_each_task_ends_by_itself() {
     let mut script = Script::cold(workers(1, 1));
-    script.handle(Input::WorkerReady { worker: WorkerId(0), slots: 3, ahead: 0 });
+    script.handle(Input::WorkerReady { worker: WorkerId(0), slots: 3, ahead: 0, tasks: Vec::new() });
     for uuid in ["a", "b", "c", "d"] {
         script.submit(uuid, "");
     }
@@ -150,7 +150,7 @@ fn what_a_worker_says_after_its_end_changes_nothing() {
     script.forget();
     let worker = WorkerId(0);
     script.handle(Input::TaskDone { worker, done: script::done("a", Outcome::Success) });
-    script.handle(Input::WorkerReady { worker, slots: 1, ahead: 0 });
+    script.handle(Input::WorkerReady { worker, slots: 1, ahead: 0, tasks: Vec::new() });
     script.handle(Input::TakenBack { worker, seqs: vec![1] });
     script.handle(Input::WorkerExited { worker, exit: Exit::Code(0) });
     assert!(script.asked.is_empty() && script.events.is_empty());

@@ -34,6 +34,12 @@ fn lasting(min: usize, max: usize, lifetime: u64) -> Config {
     Config { pools: vec![pool], ..workers(min, max) }
 }
 
+/// Idle workers may take half a minute to leave.
+fn patient(mut config: Config) -> Config {
+    config.pools[0].stop_grace = seconds(30);
+    config
+}
+
 /// Fills so many workers and ends their tasks, all but those of the first `busy` workers.
 fn burst(config: Config, tasks: usize, busy: usize) -> Script {
     let mut script = Script::new(config);
@@ -163,7 +169,7 @@ fn a_lifetime_of_none_is_for_ever() {
 
 #[test]
 fn a_retired_worker_that_stays_idle_is_signalled_after_the_stop_grace() {
-    let mut script = Script::new(Config { stop_grace: seconds(30), ..lasting(1, 1, 100) });
+    let mut script = Script::new(patient(lasting(1, 1, 100)));
     script.after(seconds(129));
     assert!(!script.asked_for(|effect| matches!(effect, Effect::Terminate { .. })));
     script.after(seconds(1));
@@ -172,7 +178,7 @@ fn a_retired_worker_that_stays_idle_is_signalled_after_the_stop_grace() {
 
 #[test]
 fn a_worker_that_says_itself_that_it_leaves_has_less_time() {
-    let mut script = Script::new(Config { stop_grace: seconds(30), ..workers(1, 1) });
+    let mut script = Script::new(patient(workers(1, 1)));
     script.leaves(0);
     script.after(seconds(3));
     assert!(script.asked_for(|effect| matches!(effect, Effect::Terminate { worker: WorkerId(0) })));
@@ -180,7 +186,7 @@ fn a_worker_that_says_itself_that_it_leaves_has_less_time() {
 
 #[test]
 fn a_stop_does_not_wait_longer_for_workers_that_were_leaving_before() {
-    let mut script = Script::new(Config { stop_grace: seconds(30), ..lasting(1, 1, 100) });
+    let mut script = Script::new(patient(lasting(1, 1, 100)));
     script.after(seconds(101));
     script.handle(dispatcher_engine::Input::Stop);
     script.after(seconds(3));

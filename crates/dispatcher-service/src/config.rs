@@ -29,12 +29,14 @@ mod build;
 mod schema;
 mod show;
 mod isolation;
+mod pools;
 mod worker;
 
 pub use complaint::{Complaint, Complaints, Position, Severity};
 pub use cron::Cron;
 pub use isolation::{Account, CgroupUse, Isolation};
-pub use worker::{Concurrency, StartMethod, TaskPolicy, Worker};
+pub use pools::{DEFAULT_POOL, Pool};
+pub use worker::{Concurrency, Policy, StartMethod, TaskPolicy, Worker};
 
 /// Where the configuration comes from.
 #[derive(Debug, Clone)]
@@ -57,8 +59,10 @@ pub struct Config {
     pub raw: Value,
     /// The name of this service in every reply (`service.main_kwargs.node_id`); a random UUID by default.
     pub node_id: String,
-    /// How many workers, and how their number changes.
-    pub pool: Pool,
+    /// Which tasks a message may name.
+    pub policy: Policy,
+    /// Who runs tasks: one pool, or those of `pools` in the order of the file. The first takes what no other claims.
+    pub pools: Vec<Pool>,
     /// How long running tasks may finish after SIGTERM before they are cancelled; 30 s, 0 cancels at once.
     pub shutdown_grace: Duration,
     /// How long a cancelled task has before its worker gets SIGTERM; 5 s.
@@ -85,17 +89,15 @@ pub struct Config {
     pub control_producer: bool,
     /// The metrics server, if the file asks for one.
     pub metrics: Option<Metrics>,
-    /// The program that runs tasks, and what it may run.
-    pub worker: Worker,
     /// Which broker a publisher uses when it does not say.
     pub publish: Publish,
     /// What the file says that has no effect, or another one than it seems; no errors.
     pub warnings: Vec<Complaint>,
 }
 
-/// `service.pool_kwargs`.
+/// `service.pool_kwargs`, or the same keys of one of the `pools`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Pool {
+pub struct Size {
     /// Workers that are always there; 1.
     pub min_workers: u32,
     /// Workers at most; the number of CPUs, never fewer than `min_workers`.

@@ -62,7 +62,8 @@ pub(crate) struct Driver {
     pub(crate) service: Service,
     pub(crate) brokers: Vec<BrokerLink>,
     pub(crate) workers: HashMap<WorkerId, WorkerHandle>,
-    pub(crate) launcher: Arc<Launcher>,
+    /// By pool: what makes its workers.
+    pub(crate) launchers: Vec<Arc<Launcher>>,
     pub(crate) inbox: mpsc::Sender<Inbox>,
     /// Requests whose answers wait for workers.
     pub(crate) questions: Questions,
@@ -115,9 +116,10 @@ impl Driver {
     }
 
     /// Lets the listeners begin as soon as no worker is waiting for its process any more: whoever gets an answer from
-    /// this service finds its workers there.
+    /// this service finds its workers there. With several pools, as soon as it is known which of them runs what.
     fn open_when_staffed(&self) {
-        if !*self.open.borrow() && self.workers.values().all(|worker| worker.ended || worker.pid.is_some()) {
+        let staffed = || self.workers.values().all(|worker| worker.ended || worker.pid.is_some());
+        if !*self.open.borrow() && staffed() && self.engine.knows_its_ways() {
             self.open.send_replace(true);
         }
     }

@@ -123,6 +123,13 @@ fn task_event(event: Event) {
 
 fn worker_event(event: Event) {
     match event {
+        Event::PoolSilent { pool } => {
+            warn!(
+                target: "dispatcher.pool",
+                pool = pool.0,
+                "no worker of this pool has come up to say which tasks it knows; tasks that are routed to no pool go to the first one"
+            );
+        }
         Event::WorkerReady { worker, .. } => {
             debug!(target: "dispatcher.pool", worker = worker.0, "worker ready");
         }

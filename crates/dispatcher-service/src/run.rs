@@ -21,6 +21,7 @@ use crate::manager::Manager;
 use crate::stall::{self, Beat};
 use crate::tally::{LogTally, Tally};
 use crate::web::Web;
+use crate::worker::launch::Launcher;
 use crate::{listen, reply, setup, signals};
 
 /// How many deliveries may wait for the driver; when they do, nothing more is read from the brokers, so the
@@ -85,11 +86,10 @@ pub fn run(config: Config, options: RunOptions) -> Result<(), RunError> {
 }
 
 async fn serve(config: Config, options: RunOptions) -> Result<(), RunError> {
-    announce_policy(&config.worker);
+    announce_policy(&config);
     let brokers = setup::brokers(&config)?;
     let engine_config = setup::engine(&config, &options)?;
-    let (launcher, template) = setup::launcher(&config, &options)?;
-    let launcher = Arc::new(launcher);
+    let launchers = setup::workers::launchers(&config, &options)?;
     let (inbox, news) = mpsc::channel(INBOX);
     let (deliveries, arrivals) = mpsc::channel(DELIVERIES);
 
@@ -98,12 +98,7 @@ async fn serve(config: Config, options: RunOptions) -> Result<(), RunError> {
     // These have something to finish when the driver has ended.
     let mut finishers = JoinSet::new();
     helpers.spawn(signals::watch(inbox.clone())?);
-    if let Some(orphans) = launcher.orphans() {
-        helpers.spawn(orphans.look_after());
-    }
-    if let Some(template) = template {
-        finishers.spawn(template);
-    }
+    let launchers = staff(launchers, &mut helpers, &mut finishers);
     let beat = Beat::default();
     let watch = config.stall_limit.map(|limit| watch_driver(limit, &beat, &inbox)).transpose()?;
     let (open, opened) = watch::channel(false);
@@ -116,7 +111,7 @@ async fn serve(config: Config, options: RunOptions) -> Result<(), RunError> {
         service: service(&config, &options, now, web),
         brokers: links,
         workers: HashMap::new(),
-        launcher,
+        launchers,
         inbox,
         questions: Questions::default(),
         tenders: JoinSet::new(),
@@ -140,6 +135,24 @@ async fn serve(config: Config, options: RunOptions) -> Result<(), RunError> {
         }
         End::Fatal(why) => Err(RunError::Fatal(why)),
     }
+}
+
+/// Starts what the launchers need beside them.
+fn staff(
+    launchers: Vec<(Arc<Launcher>, Option<impl Future<Output = ()> + Send + 'static>)>,
+    helpers: &mut JoinSet<()>,
+    finishers: &mut JoinSet<()>,
+) -> Vec<Arc<Launcher>> {
+    if let Some(orphans) = launchers.first().and_then(|(launcher, _)| launcher.orphans()) {
+        helpers.spawn(orphans.look_after());
+    }
+    let each = launchers.into_iter().map(|(launcher, template)| {
+        if let Some(template) = template {
+            finishers.spawn(template);
+        }
+        launcher
+    });
+    each.collect()
 }
 
 /// What the driver knows of the service.
@@ -196,16 +209,18 @@ fn watch_driver(limit: Duration, beat: &Beat, inbox: &mpsc::Sender<Inbox>) -> st
 }
 
 /// Whoever may publish may run what the policy allows, with the rights of the workers: both are said where they are wide.
-fn announce_policy(worker: &config::Worker) {
-    if rustix::process::geteuid().is_root() && worker.isolation.user.is_none() {
+fn announce_policy(config: &Config) {
+    let as_root = |pool: &config::Pool| pool.worker.isolation.user.is_none();
+    if rustix::process::geteuid().is_root() && config.pools.iter().any(as_root) {
         warn!(target: "dispatcher.main", "running as root: so do the tasks; worker.user names another user for them");
     }
-    match worker.task_policy {
+    let policy = &config.policy;
+    match policy.task_policy {
         TaskPolicy::Registered => {}
         TaskPolicy::Prefix => {
-            info!(target: "dispatcher.main", prefixes = ?worker.task_prefixes, "messages may name any task with these prefixes");
+            info!(target: "dispatcher.main", prefixes = ?policy.task_prefixes, "messages may name any task with these prefixes");
         }
-        TaskPolicy::Any if worker.allow_eval => {
+        TaskPolicy::Any if policy.allow_eval => {
             warn!(target: "dispatcher.main", "worker.task_policy is any, with allow_eval: whoever can send a message can run any code");
         }
         TaskPolicy::Any => {

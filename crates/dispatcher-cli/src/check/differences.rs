@@ -18,11 +18,11 @@ pub(super) fn of(config: &Config) -> Vec<String> {
     let listens = config.brokers.iter().any(|broker| broker.kind != BrokerKind::Noop);
     let service = &config.raw["service"];
     say(
-        listens && config.worker.task_policy == TaskPolicy::Registered,
+        listens && config.policy.task_policy == TaskPolicy::Registered,
         "a message may start only tasks with @task; dispatcherd starts anything importable (worker.task_policy: any)",
     );
     say(
-        listens && config.worker.task_policy == TaskPolicy::Any && !config.worker.allow_eval,
+        listens && config.policy.task_policy == TaskPolicy::Any && !config.policy.allow_eval,
         "text that begins with lambda is refused; dispatcherd runs it (worker.allow_eval: true)",
     );
     say(
@@ -34,7 +34,7 @@ pub(super) fn of(config: &Config) -> Vec<String> {
         "a task that ignores its cancel or timeout loses its worker to SIGTERM and SIGKILL; dispatcherd lets it run on",
     );
     say(
-        config.worker.isolation.no_new_privs,
+        config.pools.iter().any(|pool| pool.worker.isolation.no_new_privs),
         "sudo and other set-user-id programs gain nothing in a task; with dispatcherd they do (worker.no_new_privs: false)",
     );
     say(

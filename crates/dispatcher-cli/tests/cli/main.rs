@@ -59,7 +59,7 @@ publish: {default_broker: rabbit}
     bad.yml:1:10: error: version: Current config version is 2, config version must match this
       hint: write `version: 2`
     bad.yml:2:1: warning: logging: there is no key "logging"; it has no effect
-      hint: there are version, service, brokers, producers, publish, worker
+      hint: there are version, service, brokers, producers, publish, worker, pools
     bad.yml:4:3: warning: service.min_workers: there is no key "min_workers"; it has no effect
       hint: it belongs at service.pool_kwargs.min_workers
     bad.yml:5:17: error: service.pool_kwargs.min_worker: there is no key "min_worker"
@@ -357,7 +357,7 @@ fn the_schema_is_json_and_names_every_section() {
     let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     let sections: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
-    assert_eq!(sections, ["version", "service", "brokers", "producers", "publish", "worker"]);
+    assert_eq!(sections, ["version", "service", "brokers", "producers", "publish", "worker", "pools"]);
 }
 
 #[test]

@@ -120,6 +120,10 @@ impl Engine {
                 gone.push(task);
             }
         }
+        while let Some(task) = self.routes.waiting.pop() {
+            self.drop_task(&task, self.stages.len(), DropReason::Shutdown);
+            gone.push(task);
+        }
         for at in 0..self.pools.len() {
             while let Some(task) = self.pools[at].queue.pop() {
                 self.drop_task(&task, self.stages.len(), DropReason::Shutdown);

@@ -27,9 +27,10 @@ impl Engine {
         pool.started(worker);
     }
 
-    pub(super) fn worker_ready(&mut self, worker: WorkerId, slots: u16, ahead: u16) {
+    pub(super) fn worker_ready(&mut self, worker: WorkerId, slots: u16, ahead: u16, tasks: Vec<String>) {
         let (pool, turn) = pool_of!(self, worker);
         pool.ready(worker, slots, ahead, turn);
+        self.routes.learn(pool.id, tasks);
     }
 
     pub(super) fn task_done(&mut self, worker: WorkerId, done: Done) {

@@ -81,7 +81,7 @@ impl Worker {
         match &mut self.life {
             Life::Leaving { told, due: due @ None } if self.running.is_empty() => {
                 let most = if *told { Duration::MAX } else { QUICK_STOP };
-                let at = turn.now + turn.graces.stop.min(most);
+                let at = turn.now + self.stop_grace.min(turn.graces.stop).min(most);
                 *due = Some(turn.deadlines.add(at, Due::Step(self.id)));
             }
             Life::Initialized
@@ -95,7 +95,7 @@ impl Worker {
 
     /// Its time to leave is no longer than the present grace, whatever it was when it was told.
     pub(super) fn hasten(&mut self, turn: &mut Turn) {
-        let latest = turn.now + turn.graces.stop;
+        let latest = turn.now + self.stop_grace.min(turn.graces.stop);
         if let Life::Leaving { due: Some(due), .. } = &mut self.life
             && due.0 > latest
         {

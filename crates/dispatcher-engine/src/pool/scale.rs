@@ -89,7 +89,8 @@ impl Pool {
         if room == 0 {
             return;
         }
-        let missing = self.config.min_workers.saturating_sub(self.staying());
+        let least = self.config.min_workers.max(usize::from(self.unheard));
+        let missing = least.saturating_sub(self.staying());
         let waiting = if begins { self.queue.len() + self.counts.ahead } else { 0 };
         let short = waiting.saturating_sub(self.counts.free_slots + self.counts.starting);
         let wanted = missing.max(short).min(room).min(self.allowed(turn));
@@ -100,7 +101,7 @@ impl Pool {
             let why = if number < missing { SpawnReason::Minimum } else { SpawnReason::Demand };
             let id = WorkerId(*next_id);
             *next_id += 1;
-            self.workers.insert(id, Worker::new(id, self.config.max_tasks, turn));
+            self.workers.insert(id, Worker::new(id, &self.config, turn));
             self.place(id);
             turn.ask(Effect::Spawn { worker: id, pool: self.id });
             turn.tell(Event::WorkerSpawned { worker: id, pool: self.id, why });

@@ -16,7 +16,7 @@ pub(crate) struct Graces {
     pub(crate) cancel: Duration,
     /// After SIGTERM, before SIGKILL.
     pub(crate) terminate: Duration,
-    /// For an idle worker to leave by itself, before SIGTERM.
+    /// For an idle worker to leave by itself, before SIGTERM, at most; its pool may give it less.
     pub(crate) stop: Duration,
 }
 

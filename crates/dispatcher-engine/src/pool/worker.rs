@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::deadline::{Due, Key};
 use super::turn::Turn;
+use crate::config::PoolConfig;
 use crate::effect::Effect;
 use crate::event::{CancelReason, Event};
 use crate::task::{Task, WorkerId};
@@ -127,6 +128,8 @@ pub(crate) struct Worker {
     last_seq: u64,
     /// How many tasks it may run before it is replaced.
     most_tasks: u64,
+    /// How long it may take to leave once it is idle.
+    pub(super) stop_grace: Duration,
     pub(crate) finished: u64,
     /// The stamp of its last use; the one idle longest has the smallest.
     pub(crate) used: u64,
@@ -147,7 +150,7 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(id: WorkerId, most_tasks: Option<u64>, turn: &mut Turn) -> Self {
+    pub(super) fn new(id: WorkerId, config: &PoolConfig, turn: &mut Turn) -> Self {
         Self {
             id,
             life: Life::Initialized,
@@ -156,7 +159,8 @@ impl Worker {
             running: Vec::new(),
             ahead: VecDeque::new(),
             last_seq: 0,
-            most_tasks: most_tasks.unwrap_or(u64::MAX),
+            most_tasks: config.max_tasks.unwrap_or(u64::MAX),
+            stop_grace: config.stop_grace,
             finished: 0,
             used: turn.stamp(),
             created: turn.now,

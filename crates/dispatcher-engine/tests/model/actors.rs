@@ -49,7 +49,7 @@ impl Work {
 pub(crate) enum Step {
     Deliver(Work),
     OtherPayload(u8),
-    Ready { w: usize, slots: u16, ahead: u16 },
+    Ready { w: usize, slots: u16, ahead: u16, knows: bool },
     Claim(usize),
     Finish { w: usize, how: u8, leaves: bool },
     TakeTickets(usize),

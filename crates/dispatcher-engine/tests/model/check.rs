@@ -53,6 +53,7 @@ impl World {
         self.workers_have_no_more_than_they_take(&places);
         self.nothing_waits_for_no_reason(&places);
         self.pools_keep_their_size();
+        self.tasks_are_in_the_pool_of_their_rule(&places);
         self.ladders_go_on();
         self.times_are_kept(&places);
         assert!(self.engine.next_wakeup().is_none_or(|at| at > self.now), "the wakeup is not later than now");
@@ -166,7 +167,7 @@ impl World {
         let finished: BTreeMap<_, _> = views.iter().map(|view| (view.id, view.finished)).collect();
         let in_queue: Vec<u64> = places.queued.difference(&ahead).copied().collect();
         for handle in in_queue {
-            let pool = usize::from(self.tasks[&handle].work.kind % 2).min(self.pools.len() - 1);
+            let Some(pool) = self.pool_of(handle) else { continue };
             let mut workers =
                 self.workers.iter().filter(|(_, sim)| sim.pool == pool && sim.life == Life::Ready);
             let idle = workers.find(|(worker, sim)| {
@@ -182,6 +183,27 @@ impl World {
                     && sim.has.len() < sim.slots
             });
             assert!(idle.is_none(), "task {handle} waits beside an idle worker");
+        }
+    }
+
+    /// The only pool that may run a task that is ready now; none if that depends on what was known earlier, or is not known.
+    fn pool_of(&self, handle: u64) -> Option<usize> {
+        match self.tasks[&handle].work.kind % 2 {
+            _ if self.pools.len() == 1 => Some(0),
+            1 => Some(1),
+            _ if self.unheard.is_empty() && !self.known_by.contains(&1) => Some(0),
+            _ => None,
+        }
+    }
+
+    fn tasks_are_in_the_pool_of_their_rule(&self, places: &Places) {
+        for (worker, running) in &places.running {
+            let sim = self.workers.iter().find(|(id, _)| id.0 == *worker).map(|(_, sim)| sim);
+            let astray =
+                running.iter().find(|handle| self.tasks[handle].work.kind % 2 == 1 && self.pools.len() > 1);
+            if let (Some(astray), Some(sim)) = (astray, sim) {
+                assert_eq!(sim.pool, 1, "task {astray} runs in worker {worker}");
+            }
         }
     }
 

@@ -10,7 +10,7 @@ mod world;
 
 use std::time::Duration;
 
-use dispatcher_engine::{Config, PoolConfig, Quota, Route, TaskPolicy};
+use dispatcher_engine::{Config, PoolConfig, Quota, Route, RouteBy, TaskPolicy};
 use proptest::prelude::*;
 
 use actors::{Rule, Step, Work};
@@ -36,6 +36,7 @@ fn config() -> impl Strategy<Value = Config> {
             max_resident: limits.2,
             max_start_failures: None,
             record_kept,
+            stop_grace: Duration::from_millis(20),
         },
     );
     // Large enough for most histories, or so small that its bounds are met all the time.
@@ -47,11 +48,10 @@ fn config() -> impl Strategy<Value = Config> {
     (prop::collection::vec(pool, 1..3), grace, quota).prop_map(|(pools, grace, quota)| Config {
         quota,
         pools,
-        routes: vec![Route { prefix: "other.".to_owned(), pool: 1 }],
+        routes: vec![Route { by: RouteBy::Task, pattern: "other.*".to_owned(), pool: 1 }],
         policy: TaskPolicy::Any,
         cancel_grace: Duration::from_millis(40),
         terminate_grace: Duration::from_millis(30),
-        stop_grace: Duration::from_millis(20),
         shutdown_grace: Duration::from_millis(grace),
         verbose: true,
         ..Config::default()
@@ -69,7 +69,9 @@ fn step() -> impl Strategy<Value = Step> {
     let worker = 0_usize..8;
     prop_oneof![
         10 => deliver,
-        5 => (worker.clone(), 1_u16..3, 0_u16..6).prop_map(|(w, slots, ahead)| Step::Ready { w, slots, ahead }),
+        5 => (worker.clone(), 1_u16..3, 0_u16..6, any::<bool>()).prop_map(|(w, slots, ahead, knows)| {
+            Step::Ready { w, slots, ahead, knows }
+        }),
         8 => worker.clone().prop_map(Step::Claim),
         10 => (worker.clone(), any::<u8>(), prop::bool::weighted(0.1)).prop_map(|(w, how, leaves)| Step::Finish {
             w,
@@ -84,6 +86,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => any::<u8>().prop_map(Step::Cancel),
         1 => any::<u8>().prop_map(Step::OtherPayload),
         10 => ms(vec![0, 1, 2, 3, 7, 30, 200]).prop_map(Step::Wait),
+        1 => Just(Step::Wait(Duration::from_secs(11))),
         1 => prop::sample::select(vec![Step::Quiet, Step::Pause]),
         2 => Just(Step::Resume),
         1 => (worker.clone(), 0_usize..3, 1_usize..5).prop_map(|(pool, min, max)| Step::Scale { pool, min, max }),
@@ -129,7 +132,7 @@ fn a_worker_that_says_it_leaves_after_a_task_that_is_over_stays() {
     };
     let mut world = World::new(config);
     for step in [
-        Step::Ready { w: 0, slots: 1, ahead: 0 },
+        Step::Ready { w: 0, slots: 1, ahead: 0, knows: false },
         Step::Deliver(work.clone()),
         Step::Claim(0),
         // A lie: the task is not over.

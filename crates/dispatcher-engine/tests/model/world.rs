@@ -37,6 +37,10 @@ pub(crate) struct World {
     pub(crate) arrived: Option<u64>,
     /// Tasks for which there was no room in this step.
     pub(crate) turned_away: BTreeSet<u64>,
+    /// Pools of which no worker has said what it knows.
+    pub(crate) unheard: BTreeSet<usize>,
+    /// Pools whose workers know the task that no rule names.
+    pub(crate) known_by: BTreeSet<usize>,
     handles: u64,
     pub(crate) dead: BTreeMap<WorkerId, usize>,
     pub(crate) forgotten: BTreeSet<WorkerId>,
@@ -73,10 +77,15 @@ impl World {
             discarded: BTreeSet::new(),
             arrived: None,
             turned_away: BTreeSet::new(),
+            unheard: BTreeSet::new(),
+            known_by: BTreeSet::new(),
             handles: 0,
             dead: BTreeMap::new(),
             forgotten: BTreeSet::new(),
         };
+        if world.pools.len() > 1 {
+            world.unheard = (0..world.pools.len()).collect();
+        }
         world.collect();
         world
     }
@@ -97,7 +106,7 @@ impl World {
         match step {
             Step::Deliver(work) => self.deliver(work),
             Step::OtherPayload(which) => self.other_payload(which),
-            Step::Ready { w, slots, ahead } => self.ready(w, slots, ahead),
+            Step::Ready { w, slots, ahead, knows } => self.ready(w, slots, ahead, knows),
             Step::Claim(w) => self.claim(w),
             Step::Finish { w, how, leaves } => self.finish(w, how, leaves),
             Step::TakeTickets(w) => {
@@ -232,15 +241,21 @@ impl World {
         self.handle(Input::Delivery { source, payload: text.to_owned() });
     }
 
-    fn ready(&mut self, w: usize, slots: u16, ahead: u16) {
+    fn ready(&mut self, w: usize, slots: u16, ahead: u16, knows: bool) {
         let pools = self.pools.clone();
         let Some((worker, sim)) = self.pick(w) else { return };
         if sim.life == Life::Starting {
             let limit = ahead.min(pools[sim.pool].max_ahead);
             (sim.life, sim.slots, sim.ahead) = (Life::Ready, usize::from(slots), usize::from(limit));
         }
+        let pool = sim.pool;
+        self.unheard.remove(&pool);
+        if knows {
+            self.known_by.insert(pool);
+        }
+        let tasks = if knows { vec!["some.task".to_owned()] } else { Vec::new() };
         self.handle(Input::WorkerStarted { worker });
-        self.handle(Input::WorkerReady { worker, slots, ahead });
+        self.handle(Input::WorkerReady { worker, slots, ahead, tasks });
     }
 
     /// The worker begins the next task whose ticket it can get.

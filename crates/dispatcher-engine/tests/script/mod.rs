@@ -85,7 +85,14 @@ impl Script {
     pub(crate) fn ready_with(&mut self, worker: u32, slots: u16, ahead: u16) {
         let worker = WorkerId(worker);
         self.handle(Input::WorkerStarted { worker });
-        self.handle(Input::WorkerReady { worker, slots, ahead });
+        self.handle(Input::WorkerReady { worker, slots, ahead, tasks: Vec::new() });
+    }
+
+    /// A worker with one slot is ready and says what it knows.
+    pub(crate) fn ready_knowing(&mut self, worker: u32, tasks: &[&str]) {
+        let (worker, tasks) = (WorkerId(worker), tasks.iter().map(|name| (*name).to_owned()).collect());
+        self.handle(Input::WorkerStarted { worker });
+        self.handle(Input::WorkerReady { worker, slots: 1, ahead: 0, tasks });
     }
 
     pub(crate) fn handle(&mut self, input: Input) {

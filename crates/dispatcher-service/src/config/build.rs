@@ -13,11 +13,11 @@ use std::time::Duration;
 use dispatcher_broker::Settings;
 use serde_json::{Map, Value};
 
-use super::size;
+use super::pools;
 use super::table::{self, MOST_SECONDS};
 use super::tree::{Entry, Node};
 use super::{
-    BrokerConfig, BrokerKind, Complaint, Config, Cron, Metrics, OnStart, Pool, Publish, Schedule, When,
+    BrokerConfig, BrokerKind, Complaint, Config, Cron, Metrics, OnStart, Pool, Publish, Schedule, Size, When,
 };
 pub(super) use isolation::{cgroup, limit, umask};
 pub(super) use worker::{POLICY_VARIABLE, idle_timeout, policy_of_environment};
@@ -33,7 +33,8 @@ pub(super) fn config(root: &Node, warnings: Vec<Complaint>) -> Config {
     Config {
         raw: root.to_json(),
         node_id: main.text("node_id").unwrap_or_else(super::random_uuid),
-        pool: pool(&Reader { root, base: &["service", "pool_kwargs"] }),
+        policy: worker::policy(root),
+        pools: pools(root),
         shutdown_grace: service.seconds("shutdown_grace"),
         cancel_grace: service.seconds("cancel_grace"),
         terminate_grace: service.seconds("terminate_grace"),
@@ -50,7 +51,6 @@ pub(super) fn config(root: &Node, warnings: Vec<Complaint>) -> Config {
         on_start: tasks(root, "OnStartProducer", "task_list").map(on_start).collect(),
         control_producer: root.find(&["producers", "ControlProducer"]).is_some(),
         metrics: metrics(root),
-        worker: worker::worker(root),
         publish: publish(root),
         warnings,
     }
@@ -85,7 +85,7 @@ impl Reader<'_> {
 
     /// A size in bytes.
     fn bytes(&self, name: &str) -> Option<u64> {
-        size::of(&Node::from_json(self.value(name)))
+        super::size::of(&Node::from_json(self.value(name)))
     }
 
     fn flag(&self, name: &str) -> bool {
@@ -114,10 +114,28 @@ fn duration(value: &Value) -> Option<Duration> {
     (0.0..=MOST_SECONDS).contains(&seconds).then(|| Duration::from_secs_f64(seconds))
 }
 
-fn pool(pool: &Reader<'_>) -> Pool {
+/// The pools of the file, each built from what the file would be if it were the only one.
+fn pools(root: &Node) -> Vec<Pool> {
+    let one = |name: &str, root: &Node| Pool {
+        name: name.to_owned(),
+        size: size(&Reader { root, base: &["service", "pool_kwargs"] }),
+        worker: worker::worker(root),
+        tasks: Vec::new(),
+        queues: Vec::new(),
+    };
+    let named = pools::entries(root).iter().map(|entry| {
+        let read = Reader { root: &entry.value, base: &[] };
+        let (tasks, queues) = (read.texts("tasks"), read.texts("queues"));
+        Pool { tasks, queues, ..one(&entry.key, &pools::alone(root, entry)) }
+    });
+    let named: Vec<_> = named.collect();
+    if named.is_empty() { vec![one(pools::DEFAULT_POOL, root)] } else { named }
+}
+
+fn size(pool: &Reader<'_>) -> Size {
     let min_workers = pool.count("min_workers").unwrap_or(1);
     let cpus = || available_parallelism().map_or(1, |count| count.get() as u32);
-    Pool {
+    Size {
         min_workers,
         max_workers: pool.count("max_workers").unwrap_or_else(cpus).max(min_workers).max(1),
         scaledown_wait: pool.seconds("scaledown_wait"),

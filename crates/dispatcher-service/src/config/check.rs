@@ -4,7 +4,7 @@
 //! stands: after the old shapes are put right, before the rules between keys.
 
 use super::size;
-use super::table::{self, Key, MOST_SECONDS, Section, Shape};
+use super::table::{self, Key, MOST_SECONDS, POOL_KEY, Section, Shape};
 use super::tree::{Data, Entry, Node, join};
 use super::{Complaint, Position};
 
@@ -240,8 +240,13 @@ fn suggestion(path: &str, entry: &Entry, section: &'static Section) -> Option<St
     if path == "brokers.pg_notify" && LIBPQ.contains(&entry.key.as_str()) {
         return Some(format!("it belongs at brokers.pg_notify.config.{}", entry.key));
     }
-    let names = || section.keys.iter().map(|key| key.name);
+    let names = || section.keys().map(|key| key.name);
     let places = table::places(&entry.key);
+    if section.noun == POOL_KEY
+        && let Some(place) = places.iter().find(|place| place.starts_with("worker."))
+    {
+        return Some(format!("it belongs at {path}.{place}"));
+    }
     if let [place] = places.as_slice() {
         return Some(format!("it belongs at {place}"));
     }

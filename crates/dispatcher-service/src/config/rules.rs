@@ -3,6 +3,7 @@
 //! Changes nothing. Where it stands: after `check`, for those parts of the tree that passed it.
 
 mod isolation;
+mod pools;
 
 use dispatcher_protocol as protocol;
 
@@ -29,6 +30,7 @@ pub(super) fn check(root: &Node, complaints: &mut Vec<Complaint>) {
     rules.schedules();
     rules.tasks("ScheduledProducer", "task_schedule");
     rules.tasks("OnStartProducer", "task_list");
+    rules.pools();
 }
 
 struct Rules<'a> {
@@ -267,7 +269,7 @@ impl Rules<'_> {
     fn slots(&mut self) {
         let concurrency = self.text("worker.concurrency").unwrap_or("process").to_owned();
         let Some(slots) = self.number("worker.slots") else { return };
-        if concurrency == "process" && slots > 1.0 {
+        if concurrency == "process" && slots > 1.0 && self.find("worker.command").is_none_or(Node::is_null) {
             self.error(
                 "worker.slots",
                 "a worker runs one task at a time while worker.concurrency is process",

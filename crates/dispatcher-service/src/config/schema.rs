@@ -21,13 +21,13 @@ pub(super) fn schema() -> Value {
 fn section(section: &Section) -> Value {
     json!({
         "type": ["object", "null"],
-        "properties": properties(section.keys),
+        "properties": properties(section.keys()),
         "additionalProperties": !section.strict,
     })
 }
 
-fn properties(keys: &[Key]) -> Map<String, Value> {
-    keys.iter().map(|key| (key.name.to_owned(), property(key))).collect()
+fn properties<'a>(keys: impl IntoIterator<Item = &'a Key>) -> Map<String, Value> {
+    keys.into_iter().map(|key| (key.name.to_owned(), property(key))).collect()
 }
 
 fn property(key: &Key) -> Value {

@@ -12,7 +12,9 @@ pub(super) use keys::FILE;
 pub(super) struct Section {
     /// What one of its keys is called in a complaint.
     pub(super) noun: &'static str,
-    pub(super) keys: &'static [Key],
+    keys: &'static [Key],
+    /// Keys that it shares with another section.
+    also: &'static [Key],
     /// Whether a key that is not known stops the service; dispatcherd refuses some and ignores the others.
     pub(super) strict: bool,
 }
@@ -66,6 +68,9 @@ pub(super) enum Shape {
     Task(&'static [Key]),
 }
 
+/// What a key of one of the `pools` is called in a complaint.
+pub(super) const POOL_KEY: &str = "key of a pool";
+
 /// Longer times than this (31 years) are taken for mistakes, and would not fit a clock everywhere.
 pub(super) const MOST_SECONDS: f64 = 1e9;
 /// The key at a path through sections; none if it is not known.
@@ -81,7 +86,7 @@ pub(super) fn find(path: &[&str]) -> Option<&'static Key> {
 /// The paths of every known key that is called `name`.
 pub(super) fn places(name: &str) -> Vec<String> {
     fn look(section: &'static Section, base: &str, name: &str, found: &mut Vec<String>) {
-        for key in section.keys {
+        for key in section.keys() {
             let path = super::tree::join(base, key.name);
             if let Some(inner) = key.shape.section() {
                 look(inner, &path, name, found);
@@ -99,7 +104,7 @@ pub(super) fn places(name: &str) -> Vec<String> {
 /// The name of every known key, whatever its place.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     fn gather(section: &'static Section, names: &mut Vec<&'static str>) {
-        for key in section.keys {
+        for key in section.keys() {
             names.push(key.name);
             if let Some(inner) = key.shape.section() {
                 gather(inner, names);
@@ -112,8 +117,12 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 }
 
 impl Section {
+    pub(super) fn keys(&self) -> impl Iterator<Item = &'static Key> + use<> {
+        self.keys.iter().chain(self.also)
+    }
+
     pub(super) fn find(&self, name: &str) -> Option<&'static Key> {
-        self.keys.iter().find(|key| key.name == name)
+        self.keys().find(|key| key.name == name)
     }
 }
 

@@ -35,24 +35,29 @@ pub struct Worker {
     pub worker_kwargs: Map<String, Value>,
     /// `worker_kwargs.idle_timeout`: silence after which a worker calls its idle hook; `None` never.
     pub idle_timeout: Option<Duration>,
-    /// Which tasks a message from a broker may name; registered ones.
-    pub task_policy: TaskPolicy,
-    /// For [`TaskPolicy::Prefix`]: what the name must begin with.
-    pub task_prefixes: Vec<String>,
     /// How one Python worker runs tasks; one at a time.
     pub concurrency: Concurrency,
-    /// How many it runs at once.
-    pub slots: u16,
+    /// How many it runs at once; `None` leaves it to the worker program.
+    pub slots: Option<u16>,
     /// Tasks after which a worker is replaced; `None` is no limit.
     pub max_tasks: Option<u64>,
     /// Resident memory, in bytes, above which a worker is replaced once it is idle; `None` is no limit.
     pub max_rss: Option<u64>,
     /// Workers in a row that could not be started, with none left, after which the service ends; `None` is never.
     pub max_start_failures: Option<u32>,
-    /// Whether text that begins with `lambda` is run at all; no.
-    pub allow_eval: bool,
     /// What a worker process may do.
     pub isolation: Isolation,
+}
+
+/// What a message may start, whichever pool runs it.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Which tasks a message from a broker may name; registered ones.
+    pub task_policy: TaskPolicy,
+    /// For [`TaskPolicy::Prefix`]: what the name must begin with.
+    pub task_prefixes: Vec<String>,
+    /// Whether text that begins with `lambda` is run at all; no.
+    pub allow_eval: bool,
 }
 
 /// `worker.concurrency`.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use dispatcher_broker::Settled;
-use dispatcher_engine::{Effect, Source, WorkerId};
+use dispatcher_engine::{Effect, PoolId, Source, WorkerId};
 use dispatcher_protocol::{ControlRequest, RunHead, write_run, write_stop};
 use tracing::warn;
 
@@ -19,10 +19,7 @@ impl Driver {
     pub(super) fn carry_out(&mut self) {
         while let Some(effect) = self.engine.poll_effect() {
             match effect {
-                Effect::Spawn { worker, .. } => {
-                    let handle = WorkerHandle::start(worker, &self.launcher, &self.inbox, &mut self.tenders);
-                    self.workers.insert(worker, handle);
-                }
+                Effect::Spawn { worker, pool } => self.spawn(worker, pool),
                 Effect::Run { worker, seq, task } => {
                     let head = RunHead {
                         seq,
@@ -62,6 +59,12 @@ impl Driver {
                 Effect::Finished => self.end = Some(End::Stopped),
             }
         }
+    }
+
+    fn spawn(&mut self, worker: WorkerId, pool: PoolId) {
+        let Some(launcher) = self.launchers.get(usize::from(pool.0)) else { return };
+        let handle = WorkerHandle::start(worker, launcher, &self.inbox, &mut self.tenders);
+        self.workers.insert(worker, handle);
     }
 
     pub(super) fn order(&self, worker: WorkerId, order: Outgoing) {

@@ -10,8 +10,8 @@ use rustix::process::{Rlimit, getrlimit, setrlimit};
 use tracing::{info, warn};
 
 use crate::RunError;
-use crate::config::{Account as Wanted, CgroupUse, Config, Isolation};
-use crate::worker::cgroup::{Bounds, Groups};
+use crate::config::{Account as Wanted, CgroupUse, Config, Isolation, Pool, Worker};
+use crate::worker::cgroup::{Bounds, GroupUse, Groups};
 use crate::worker::confinement::{Account, Confinement};
 use crate::worker::step::resource;
 
@@ -20,15 +20,31 @@ const CPU_GRACE: u64 = 5;
 
 /// What a service that is started here and now would end with, because of who and where it is.
 pub fn refusals_here(config: &Config) -> Vec<String> {
-    match confinement(config) {
+    match confinements(config) {
         Err(RunError::Config(complaints)) => complaints.lines().map(str::to_owned).collect(),
         _ => Vec::new(),
     }
 }
 
-/// What every worker is made into.
-pub(crate) fn confinement(config: &Config) -> Result<Confinement, RunError> {
-    let isolation = &config.worker.isolation;
+/// What the workers of each pool are made into.
+pub(crate) fn confinements(config: &Config) -> Result<Vec<Confinement>, RunError> {
+    let made = config.pools.iter().map(|pool| {
+        // Where there is one pool, nobody has given it a name.
+        let named = if config.pools.len() > 1 { format!("pools.{}.", pool.name) } else { String::new() };
+        confinement(pool)
+            .map_err(|complaints| complaints.into_iter().map(|why| named.clone() + &why).collect::<Vec<_>>())
+    });
+    let (made, refused): (Vec<_>, Vec<_>) = made.partition(Result::is_ok);
+    let mut complaints: Vec<_> = refused.into_iter().filter_map(Result::err).flatten().collect();
+    complaints.dedup();
+    if complaints.is_empty() {
+        return Ok(made.into_iter().filter_map(Result::ok).collect());
+    }
+    Err(RunError::Config(complaints.join("\n")))
+}
+
+fn confinement(pool: &Pool) -> Result<Confinement, Vec<String>> {
+    let isolation = &pool.worker.isolation;
     let mut complaints = Vec::new();
     let account = account(isolation).unwrap_or_else(|why| {
         complaints.push(why);
@@ -43,9 +59,9 @@ pub(crate) fn confinement(config: &Config) -> Result<Confinement, RunError> {
         complaints.extend(make_room(name, hard).err());
         limits.push(((*name).to_owned(), *limit, hard));
     }
-    complaints.extend(processes(isolation, config.pool.max_workers));
+    complaints.extend(processes(isolation, pool.size.max_workers));
     if !complaints.is_empty() {
-        return Err(RunError::Config(complaints.join("\n")));
+        return Err(complaints);
     }
     Ok(Confinement {
         account,
@@ -57,21 +73,28 @@ pub(crate) fn confinement(config: &Config) -> Result<Confinement, RunError> {
     })
 }
 
-/// The control group that workers get theirs in; none where it is not wanted, or cannot be and need not.
-pub(crate) fn groups(config: &Config) -> Result<Option<Groups>, RunError> {
-    let isolation = &config.worker.isolation;
+/// What a pool wants of control groups; none: nothing at all.
+pub(crate) fn use_of_groups(worker: &Worker) -> Option<GroupUse> {
+    let isolation = &worker.isolation;
+    let bounds = Bounds { memory: isolation.memory_max, pids: isolation.pids_max, cpu: isolation.cpu_max };
     let required = isolation.cgroup == CgroupUse::Required;
-    if isolation.cgroup == CgroupUse::Off {
+    (isolation.cgroup != CgroupUse::Off).then_some(GroupUse { bounds, required })
+}
+
+/// The control group that workers get theirs in; none where no pool wants it, or it cannot be and need not.
+pub(crate) fn groups(config: &Config) -> Result<Option<Groups>, RunError> {
+    let uses: Vec<_> = config.pools.iter().filter_map(|pool| use_of_groups(&pool.worker)).collect();
+    if uses.is_empty() {
         return Ok(None);
     }
-    let bounds = Bounds { memory: isolation.memory_max, pids: isolation.pids_max, cpu: isolation.cpu_max };
-    let bounded = bounds != Bounds::default();
-    match Groups::open(bounds, required) {
+    let required = uses.iter().any(|wanted| wanted.required);
+    let bounded = uses.iter().any(|wanted| wanted.bounds != Bounds::default());
+    match Groups::open(uses.iter().map(|wanted| &wanted.bounds)) {
         Ok(groups) => Ok(Some(groups)),
         Err(why) if required => Err(RunError::Config(format!("worker.cgroup: required, but {why}"))),
         Err(why) if bounded => {
             warn!(target: "dispatcher.main", "worker.memory_max, pids_max and cpu_max have no effect: {why}");
-            Ok(Groups::open(Bounds::default(), false).ok())
+            Ok(Groups::open([]).ok())
         }
         Err(why) => {
             info!(target: "dispatcher.main", "workers have no control groups of their own: {why}");

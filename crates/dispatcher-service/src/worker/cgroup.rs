@@ -49,35 +49,45 @@ impl Bounds {
     }
 }
 
+/// What the workers of a pool want of control groups.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct GroupUse {
+    pub(crate) bounds: Bounds,
+    /// Without one no worker is started.
+    pub(crate) required: bool,
+}
+
 /// The service's group and what it makes below.
 #[derive(Debug)]
 pub(crate) struct Groups {
     folder: PathBuf,
-    bounds: Bounds,
-    /// Without it no worker is started.
-    pub(crate) required: bool,
+    /// What the bounds of all pools take, and this group hands down.
+    controllers: Vec<&'static str>,
 }
 
 impl Groups {
-    /// Makes the group, if this machine lets us. The error is a reason for the log.
-    pub(crate) fn open(bounds: Bounds, required: bool) -> Result<Self, String> {
-        Self::open_in(&place::own()?, bounds, required)
+    /// Makes the group, for workers with these bounds, if this machine lets us. The error is a reason for the log.
+    pub(crate) fn open<'a>(bounds: impl IntoIterator<Item = &'a Bounds>) -> Result<Self, String> {
+        Self::open_in(&place::own()?, bounds)
     }
 
-    fn open_in(own: &Path, bounds: Bounds, required: bool) -> Result<Self, String> {
+    fn open_in<'a>(own: &Path, bounds: impl IntoIterator<Item = &'a Bounds>) -> Result<Self, String> {
         clean(own);
         let folder = own.join(format!("{PREFIX}{}", std::process::id()));
         fs::create_dir(&folder).map_err(|error| {
             format!("{} is not ours to divide ({error}); a systemd unit says Delegate=yes", own.display())
         })?;
-        let group = Self { folder, bounds, required };
+        let mut controllers: Vec<_> = bounds.into_iter().flat_map(Bounds::controllers).collect();
+        controllers.sort_unstable();
+        controllers.dedup();
+        let group = Self { folder, controllers };
         group.enable(own)?;
         Ok(group)
     }
 
     /// Hands the controllers that the bounds take down to the workers' groups.
     fn enable(&self, own: &Path) -> Result<(), String> {
-        let wanted = self.bounds.controllers();
+        let wanted = &self.controllers;
         if wanted.is_empty() {
             return Ok(());
         }
@@ -118,8 +128,10 @@ impl Groups {
     }
 
     /// A group for one worker.
-    pub(crate) fn leaf(&self, worker: u32) -> io::Result<Leaf> {
-        Leaf::make(self.folder.join(format!("worker-{worker}")), &self.bounds)
+    pub(crate) fn leaf(&self, worker: u32, bounds: &Bounds) -> io::Result<Leaf> {
+        // Where the controllers could not be had, the bounds cannot be set either, and that was said.
+        let bounds = if self.controllers.is_empty() { &Bounds::default() } else { bounds };
+        Leaf::make(self.folder.join(format!("worker-{worker}")), bounds)
     }
 }
 

@@ -16,7 +16,7 @@ use rustix::pipe::PipeFlags;
 use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
-use super::cgroup::{Groups, Leaf};
+use super::cgroup::{GroupUse, Groups, Leaf};
 use super::channel::Channel;
 use super::confinement::Confinement;
 use super::keeper::{Keeper, MARK};
@@ -63,16 +63,34 @@ pub(crate) struct Launched {
     pub(crate) stack: StackPipe,
 }
 
-/// Makes workers.
+/// What the workers of all pools have in common.
 #[derive(Debug)]
-pub(crate) struct Launcher {
-    means: Means,
+pub(crate) struct Shared {
     /// Where each worker gets a control group of its own.
     groups: Option<Groups>,
-    memory_kills: MemoryKills,
     /// For workers that are programs of their own.
     orphans: Option<Arc<Orphans>>,
     keeper: Option<Keeper>,
+}
+
+impl Shared {
+    /// `programs`: some workers are programs of their own.
+    pub(crate) fn new(groups: Option<Groups>, programs: bool) -> io::Result<Self> {
+        let orphans = programs.then(Orphans::adopt).transpose()?;
+        let folder = groups.as_ref().map(Groups::folder);
+        let keeper = programs.then(|| Keeper::start(folder)).transpose()?;
+        Ok(Self { groups, orphans, keeper })
+    }
+}
+
+/// Makes the workers of one pool.
+#[derive(Debug)]
+pub(crate) struct Launcher {
+    means: Means,
+    shared: Arc<Shared>,
+    /// None when its workers are to have no control groups.
+    group_use: Option<GroupUse>,
+    memory_kills: MemoryKills,
     /// The reading end that each forked worker gets a copy of.
     lifeline: OwnedFd,
     /// Whether somebody wants to know how much memory workers hold.
@@ -86,24 +104,31 @@ impl Launcher {
     pub(crate) fn new(
         means: Means,
         owner: Option<u32>,
-        groups: Option<Groups>,
-        watches_memory: bool,
+        shared: &Arc<Shared>,
+        group_use: Option<GroupUse>,
     ) -> io::Result<Self> {
         let (lifeline, held) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
         if let Some(uid) = owner {
             rustix::fs::fchown(&lifeline, Some(Uid::from_raw(uid)), None)?;
         }
         let memory_kills = MemoryKills::new("/proc/vmstat");
-        let programs = matches!(means, Means::Command(_));
-        let orphans = programs.then(Orphans::adopt).transpose()?;
-        let folder = groups.as_ref().map(Groups::folder);
-        let keeper = programs.then(|| Keeper::start(folder)).transpose()?;
-        Ok(Self { means, groups, memory_kills, orphans, keeper, lifeline, watches_memory, _held: held })
+        let shared = Arc::clone(shared);
+        Ok(Self { means, shared, group_use, memory_kills, lifeline, watches_memory: false, _held: held })
     }
 
-    /// What has to be looked after for as long as there are workers.
+    /// Whether somebody wants to know how much memory its workers hold.
+    pub(crate) fn watching_memory(self, watches_memory: bool) -> Self {
+        Self { watches_memory, ..self }
+    }
+
+    /// What has to be looked after for as long as there are workers; the same for all pools.
     pub(crate) fn orphans(&self) -> Option<Arc<Orphans>> {
-        self.orphans.clone()
+        self.shared.orphans.clone()
+    }
+
+    /// The same, for workers that are programs of their own.
+    fn own_orphans(&self) -> Option<&Arc<Orphans>> {
+        self.shared.orphans.as_ref().filter(|_| matches!(self.means, Means::Command(_)))
     }
 
     /// Makes the process of this worker. The error is a sentence for the log.
@@ -118,7 +143,7 @@ impl Launcher {
                 leaf.as_ref().map(|leaf| (leaf.procs(), self.needs_groups())),
             ),
         }?;
-        if let Some(orphans) = &self.orphans {
+        if let Some(orphans) = self.own_orphans() {
             orphans.born(made.process.pid(), worker);
         }
         let memory = self.watches_memory.then(|| Memory::of(made.process.pid())).flatten();
@@ -127,20 +152,22 @@ impl Launcher {
 
     /// What worker programs carry in their environment.
     fn mark(&self) -> &str {
-        self.keeper.as_ref().map_or("", |keeper| keeper.mark.as_str())
+        self.shared.keeper.as_ref().map_or("", |keeper| keeper.mark.as_str())
     }
 
     /// Whether no worker may be without a control group.
     fn needs_groups(&self) -> bool {
-        self.groups.as_ref().is_some_and(|groups| groups.required)
+        self.group_use.as_ref().is_some_and(|wanted| wanted.required)
     }
 
     /// A control group for this worker. Where it is not asked for, a worker without one is better than none.
     fn leaf(&self, worker: u32) -> Result<Option<Leaf>, Refusal> {
-        let Some(groups) = &self.groups else { return Ok(None) };
-        match groups.leaf(worker) {
+        let Some((groups, wanted)) = self.shared.groups.as_ref().zip(self.group_use.as_ref()) else {
+            return Ok(None);
+        };
+        match groups.leaf(worker, &wanted.bounds) {
             Ok(leaf) => Ok(Some(leaf)),
-            Err(error) if groups.required => {
+            Err(error) if wanted.required => {
                 Err(Refusal::of(&error, format!("cannot make its control group: {error}")))
             }
             Err(error) => {
@@ -152,7 +179,7 @@ impl Launcher {
 
     /// How a process ended, as far as more is known than its wait status says.
     pub(crate) fn explain(&self, exit: Exit, process: &Process) -> Exit {
-        if let Some(orphans) = &self.orphans {
+        if let Some(orphans) = self.own_orphans() {
             orphans.gone(process.pid());
         }
         process.explain(exit, &self.memory_kills)

@@ -362,7 +362,7 @@ impl Tender {
                 if !self.stack.announce(&ready.stack_signals) {
                     warn!(target: "dispatcher.pool", worker = worker.0, "one of its stack_signals is none that is ever sent");
                 }
-                Input::WorkerReady { worker, slots: ready.slots, ahead }
+                Input::WorkerReady { worker, slots: ready.slots, ahead, tasks: ready.tasks }
             }
             WorkerFrame::Started { uuid } => Input::TaskStarted { worker, uuid },
             WorkerFrame::Done(done) => {

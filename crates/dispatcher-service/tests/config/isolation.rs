@@ -9,7 +9,7 @@ use crate::{good, refused, warnings};
 
 #[test]
 fn without_a_word_workers_lose_core_files_and_new_rights_and_get_a_control_group_if_there_can_be_one() {
-    let isolation = good("version: 2").worker.isolation;
+    let isolation = good("version: 2").pools[0].worker.isolation.clone();
     assert_eq!(isolation.limits, [("core", 0)]);
     assert!(isolation.no_new_privs);
     assert_eq!((isolation.user, isolation.umask, isolation.chdir), (None, None, None));
@@ -21,7 +21,7 @@ fn without_a_word_workers_lose_core_files_and_new_rights_and_get_a_control_group
 fn everything_may_be_said_and_null_leaves_a_limit_as_it_is_inherited() {
     let worker = "{user: app, group: 500, umask: \"027\", chdir: /srv/app, no_new_privs: false, cgroup: required, \
                   memory_max: 1GiB, pids_max: 64, cpu_max: 1.5, limits: {core: null, data: 512MiB, nofile: 1024, cpu: 60}}";
-    let isolation = good(&format!("version: 2\nworker: {worker}")).worker.isolation;
+    let isolation = good(&format!("version: 2\nworker: {worker}")).pools[0].worker.isolation.clone();
     assert_eq!(isolation.user, Some(Account::Name("app".to_owned())));
     assert_eq!(isolation.group, Some(Account::Number(500)));
     assert_eq!((isolation.umask, isolation.chdir), (Some(0o027), Some(PathBuf::from("/srv/app"))));

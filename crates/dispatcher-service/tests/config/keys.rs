@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dispatcher_service::config::{BrokerKind, Concurrency, Schedule, StartMethod, TaskPolicy, When};
+use dispatcher_service::config::{BrokerKind, Schedule, StartMethod, TaskPolicy, When};
 use serde_json::json;
 
 use crate::{good, refused, warnings};
@@ -16,7 +16,7 @@ fn seconds(count: u64) -> Duration {
 #[test]
 fn the_shortest_file_has_every_default() {
     let config = good("version: 2");
-    let pool = &config.pool;
+    let pool = &config.pools[0].size;
     assert_eq!((pool.min_workers, pool.scaledown_reserve), (1, 0));
     assert!(pool.max_workers >= 1);
     assert_eq!((pool.scaledown_wait, pool.scaledown_interval), (seconds(15), seconds(15)));
@@ -27,9 +27,9 @@ fn the_shortest_file_has_every_default() {
         (seconds(30), seconds(5), seconds(3))
     );
     assert_eq!(config.chunk_message_timeout, seconds(1800));
-    assert_eq!(config.worker.start_method, StartMethod::ForkServer);
-    assert_eq!(config.worker.task_policy, TaskPolicy::Registered);
-    assert!(!config.worker.allow_eval && !config.control_producer && config.metrics.is_none());
+    assert_eq!(config.pools[0].worker.start_method, StartMethod::ForkServer);
+    assert_eq!(config.policy.task_policy, TaskPolicy::Registered);
+    assert!(!config.policy.allow_eval && !config.control_producer && config.metrics.is_none());
     assert!(config.brokers.is_empty() && config.warnings.is_empty());
 }
 
@@ -43,9 +43,9 @@ fn the_name_of_the_service_is_a_new_uuid_each_time() {
 
 #[test]
 fn the_most_workers_are_never_fewer_than_the_least() {
-    assert!(good("version: 2\nservice: {pool_kwargs: {min_workers: 500}}").pool.max_workers >= 500);
+    assert!(good("version: 2\nservice: {pool_kwargs: {min_workers: 500}}").pools[0].size.max_workers >= 500);
     let text = "version: 2\nservice: {pool_kwargs: {min_workers: 4, max_workers: 2}}";
-    assert_eq!(good(text).pool.max_workers, 4);
+    assert_eq!(good(text).pools[0].size.max_workers, 4);
     assert_eq!(
         warnings(text),
         [
@@ -60,7 +60,7 @@ fn every_key_of_the_pool_is_read() {
         "version: 2\nservice:\n  pool_kwargs: {min_workers: 0, max_workers: 3, scaledown_wait: 1.5, scaledown_interval: 2,
       scaledown_reserve: 1, worker_stop_wait: 4, worker_removal_wait: 0, worker_max_lifetime_seconds: null, results_read_timeout: 7}",
     );
-    let pool = config.pool;
+    let pool = config.pools[0].size.clone();
     assert_eq!((pool.min_workers, pool.max_workers, pool.scaledown_reserve), (0, 3, 1));
     assert_eq!(pool.scaledown_wait, Duration::from_millis(1500));
     assert_eq!(
@@ -77,7 +77,7 @@ fn every_other_key_of_the_service_is_read() {
   process_manager_kwargs: {preload_modules: [a.b]}\n  metrics_kwargs: {port: 8015}\n  shutdown_grace: 0\n  cancel_grace: 1\n  terminate_grace: 2.5",
     );
     assert_eq!((config.node_id.as_str(), config.chunk_message_timeout), ("node-a", seconds(60)));
-    assert_eq!(config.worker.preload_modules, ["a.b"]);
+    assert_eq!(config.pools[0].worker.preload_modules, ["a.b"]);
     let metrics = config.metrics.expect("a metrics server was asked for");
     assert_eq!((metrics.host.as_str(), metrics.port), ("localhost", 8015));
     assert_eq!((config.shutdown_grace, config.cancel_grace), (Duration::ZERO, seconds(1)));
@@ -87,7 +87,7 @@ fn every_other_key_of_the_service_is_read() {
 #[test]
 fn the_three_process_managers_of_dispatcherd_are_known() {
     let method = |name: &str| {
-        good(&format!("version: 2\nservice: {{process_manager_cls: {name}}}")).worker.start_method
+        good(&format!("version: 2\nservice: {{process_manager_cls: {name}}}")).pools[0].worker.start_method
     };
     assert_eq!(method("ForkServerManager"), StartMethod::ForkServer);
     assert_eq!(method("ProcessManager"), StartMethod::ForkServer);
@@ -313,34 +313,19 @@ fn worker_keys_are_read() {
     let config = good(
         "version: 2\nworker: {worker_cls: app.W, worker_kwargs: {idle_timeout: 5, other: [1]}, python: /opt/py, task_policy: prefix, task_prefixes: [app.]}",
     );
-    let worker = config.worker;
+    let worker = config.pools[0].worker.clone();
     assert_eq!((worker.worker_cls.as_deref(), worker.idle_timeout), (Some("app.W"), Some(seconds(5))));
     assert_eq!(json!(worker.worker_kwargs), json!({"idle_timeout": 5, "other": [1]}));
-    assert_eq!((worker.task_policy, worker.task_prefixes), (TaskPolicy::Prefix, vec!["app.".to_owned()]));
+    assert_eq!(
+        (config.policy.task_policy, config.policy.task_prefixes),
+        (TaskPolicy::Prefix, vec!["app.".to_owned()])
+    );
     assert_eq!(worker.python.as_deref(), Some(std::path::Path::new("/opt/py")));
     let config = good(
         "version: 2\nworker: {command: [./w, -x], task_policy: any, allow_eval: true, worker_kwargs: {idle_timeout: 0}}",
     );
-    assert_eq!(config.worker.command, Some(vec!["./w".to_owned(), "-x".to_owned()]));
-    assert!(config.worker.allow_eval && config.worker.idle_timeout.is_none());
-}
-
-#[test]
-fn a_worker_has_one_slot_unless_it_may_run_several_tasks_at_once() {
-    let worker = |text: &str| {
-        let worker = good(&format!("version: 2\nworker: {{{text}}}")).worker;
-        (worker.concurrency, worker.slots)
-    };
-    assert_eq!(worker(""), (Concurrency::Process, 1));
-    assert_eq!(worker("slots: 1"), (Concurrency::Process, 1));
-    assert_eq!(worker("concurrency: async"), (Concurrency::Async, 10));
-    assert_eq!(worker("concurrency: threads, slots: 4"), (Concurrency::Threads, 4));
-    let wrong = refused("version: 2\nworker: {slots: 4}");
-    assert!(wrong.contains("error: worker.slots: a worker runs one task at a time"), "{wrong}");
-    assert!(wrong.contains("async or threads"), "{wrong}");
-    let wrong = refused("version: 2\nworker: {concurrency: fibres, slots: 1001}");
-    assert!(wrong.contains("worker.concurrency") && wrong.contains("worker.slots"), "{wrong}");
-    assert_eq!(warnings("version: 2\nworker: {concurrency: async, slots: 1}").len(), 1);
+    assert_eq!(config.pools[0].worker.command, Some(vec!["./w".to_owned(), "-x".to_owned()]));
+    assert!(config.policy.allow_eval && config.pools[0].worker.idle_timeout.is_none());
 }
 
 #[test]

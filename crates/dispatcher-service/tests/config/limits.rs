@@ -1,6 +1,8 @@
 //! Bounds: how many, how much, how often.
 
-use crate::{good, refused};
+use dispatcher_service::config::Concurrency;
+
+use crate::{good, refused, warnings};
 
 #[test]
 fn the_queue_has_a_bound_by_default_and_may_have_another() {
@@ -16,10 +18,31 @@ fn the_queue_has_a_bound_by_default_and_may_have_another() {
 
 #[test]
 fn workers_are_replaced_by_no_limit_unless_one_is_set() {
-    let worker = good("version: 2").worker;
+    let worker = good("version: 2").pools[0].worker.clone();
     assert_eq!((worker.max_tasks, worker.max_rss, worker.max_start_failures), (None, None, None));
-    let worker = good("version: 2\nworker: {max_tasks: 100, max_rss: 512MiB, max_start_failures: 7}").worker;
+    let worker = good("version: 2\nworker: {max_tasks: 100, max_rss: 512MiB, max_start_failures: 7}").pools
+        [0]
+    .worker
+    .clone();
     assert_eq!((worker.max_tasks, worker.max_rss), (Some(100), Some(512 << 20)));
     assert_eq!(worker.max_start_failures, Some(7));
     assert!(refused("version: 2\nworker: {max_tasks: 0}").contains("has to be from 1"));
+}
+
+#[test]
+fn a_worker_has_one_slot_unless_it_may_run_several_tasks_at_once() {
+    let worker = |text: &str| {
+        let worker = good(&format!("version: 2\nworker: {{{text}}}")).pools[0].worker.clone();
+        (worker.concurrency, worker.slots.unwrap_or_default())
+    };
+    assert_eq!(worker(""), (Concurrency::Process, 1));
+    assert_eq!(worker("slots: 1"), (Concurrency::Process, 1));
+    assert_eq!(worker("concurrency: async"), (Concurrency::Async, 10));
+    assert_eq!(worker("concurrency: threads, slots: 4"), (Concurrency::Threads, 4));
+    let wrong = refused("version: 2\nworker: {slots: 4}");
+    assert!(wrong.contains("error: worker.slots: a worker runs one task at a time"), "{wrong}");
+    assert!(wrong.contains("async or threads"), "{wrong}");
+    let wrong = refused("version: 2\nworker: {concurrency: fibres, slots: 1001}");
+    assert!(wrong.contains("worker.concurrency") && wrong.contains("worker.slots"), "{wrong}");
+    assert_eq!(warnings("version: 2\nworker: {concurrency: async, slots: 1}").len(), 1);
 }

@@ -3,6 +3,7 @@
 mod isolation;
 mod keys;
 mod limits;
+mod pools;
 mod shapes;
 
 use dispatcher_service::config::{Complaints, Config, Source, load};

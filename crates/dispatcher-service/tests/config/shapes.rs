@@ -15,7 +15,7 @@ fn value(yaml: &str) -> Value {
 #[test]
 fn worker_numbers_under_service_have_no_effect_and_are_told_their_place() {
     let text = "version: 2\nservice:\n  min_workers: 3\n  max_workers: 9";
-    assert_eq!(good(text).pool.min_workers, 1);
+    assert_eq!(good(text).pools[0].size.min_workers, 1);
     assert_eq!(
         warnings(text),
         [
@@ -71,7 +71,7 @@ fn connection_settings_beside_config_are_told_their_place() {
 fn the_sample_of_the_first_readme_is_accepted_with_warnings() {
     let text = "producers:\n  brokers:\n    pg_notify:\n      conninfo: dbname=postgres user=postgres\n      channels:\n      - test_channel\npool: {max_workers: 4}";
     let config = good(text);
-    assert_eq!(config.pool.max_workers, 4);
+    assert_eq!(config.pools[0].size.max_workers, 4);
     assert_eq!(config.brokers[0].channels, ["test_channel"]);
     assert_eq!(config.brokers[0].connection.iter().map(|(key, _)| key).collect::<Vec<_>>(), ["conninfo"]);
     let paths: Vec<&str> = config.warnings.iter().map(|warning| warning.path.as_str()).collect();
@@ -86,12 +86,12 @@ fn what_stands_in_the_right_place_wins_over_the_old_one() {
     let text = "version: 2\nproducers: {brokers: {socket: {socket_path: /old}}}\nbrokers: {socket: {socket_path: /new}}\npool: {max_workers: 2}\nservice: {pool_kwargs: {max_workers: 7}}";
     let config = good(text);
     assert_eq!(config.brokers[0].socket_path.as_deref(), Some(std::path::Path::new("/new")));
-    assert_eq!((config.pool.max_workers, config.warnings.len()), (7, 4));
+    assert_eq!((config.pools[0].size.max_workers, config.warnings.len()), (7, 4));
 }
 
 #[test]
 fn a_pool_at_the_top_of_another_file_has_no_effect_as_ever() {
-    assert_eq!(good("version: 2\npool: {min_workers: 4}").pool.min_workers, 1);
+    assert_eq!(good("version: 2\npool: {min_workers: 4}").pools[0].size.min_workers, 1);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::Map;
 
 use super::{Reader, duration};
 use crate::config::tree::Node;
-use crate::config::{Concurrency, StartMethod, TaskPolicy, Worker};
+use crate::config::{Concurrency, Policy, StartMethod, TaskPolicy, Worker};
 
 pub(super) fn worker(root: &Node) -> Worker {
     let read = Reader { root, base: &["worker"] };
@@ -17,34 +17,39 @@ pub(super) fn worker(root: &Node) -> Worker {
         .text("concurrency")
         .and_then(|word| Concurrency::from_word(&word))
         .unwrap_or(Concurrency::Process);
+    let slots = read.value("slots").as_u64().and_then(|slots| slots.try_into().ok());
+    let command = Some(read.texts("command")).filter(|words| !words.is_empty());
+    // A worker program that is told nothing chooses for itself.
+    let speaks = command.is_none() || concurrency != Concurrency::Process;
     Worker {
         concurrency,
-        slots: read
-            .value("slots")
-            .as_u64()
-            .and_then(|slots| slots.try_into().ok())
-            .unwrap_or(concurrency.default_slots()),
+        slots: slots.or_else(|| speaks.then(|| concurrency.default_slots())),
         python: read.text("python").map(PathBuf::from),
-        command: Some(read.texts("command")).filter(|words| !words.is_empty()),
+        command,
         start_method: if spawn { StartMethod::Spawn } else { StartMethod::ForkServer },
         preload_modules: Reader { root, base: &["service", "process_manager_kwargs"] }
             .texts("preload_modules"),
         worker_cls: read.text("worker_cls"),
         worker_kwargs: root.find(&["worker", "worker_kwargs"]).map_or_else(Map::new, Node::to_json_map),
         idle_timeout: idle_timeout(root).unwrap_or_default(),
-        task_policy: read
-            .root
+        max_tasks: read.value("max_tasks").as_u64(),
+        max_rss: read.bytes("max_rss"),
+        max_start_failures: read.count("max_start_failures"),
+        isolation: super::isolation::isolation(root),
+    }
+}
+
+pub(super) fn policy(root: &Node) -> Policy {
+    let read = Reader { root, base: &["worker"] };
+    Policy {
+        task_policy: root
             .find(&["worker", "task_policy"])
             .and_then(Node::as_text)
             .and_then(TaskPolicy::from_word)
             .or_else(|| policy_of_environment().and_then(Result::ok))
             .unwrap_or(TaskPolicy::Registered),
         task_prefixes: read.texts("task_prefixes"),
-        max_tasks: read.value("max_tasks").as_u64(),
-        max_rss: read.bytes("max_rss"),
-        max_start_failures: read.count("max_start_failures"),
         allow_eval: read.flag("allow_eval"),
-        isolation: super::isolation::isolation(root),
     }
 }
 

@@ -16,6 +16,7 @@ use worker::WORKER;
 const MOST_WORKERS: u64 = dispatcher_engine::MOST_WORKERS as u64;
 
 const SECONDS: Shape = Shape::Seconds { zero: true };
+const PROCESS_MANAGERS: Shape = Shape::Word(&["ForkServerManager", "ProcessManager", "SpawnServerManager"]);
 const PATH: Shape = Shape::Text;
 const TEXTS: Shape = Shape::List(&Shape::Text);
 const MAYBE_TEXT: Shape = Shape::Optional(&Shape::Text);
@@ -26,11 +27,11 @@ const fn key(name: &'static str, shape: Shape, default: &'static str, about: &'s
 }
 
 const fn section(noun: &'static str, keys: &'static [Key]) -> Section {
-    Section { noun, keys, strict: false }
+    Section { noun, keys, also: &[], strict: false }
 }
 
 const fn strict(noun: &'static str, keys: &'static [Key]) -> Section {
-    Section { noun, keys, strict: true }
+    Section { noun, keys, also: &[], strict: true }
 }
 
 /// The whole file.
@@ -43,6 +44,12 @@ pub(in crate::config) static FILE: Section = section(
         key("producers", Shape::Section(&PRODUCERS), "{}", "Where tasks come from that no message asks for."),
         key("publish", Shape::Section(&PUBLISH), "{}", "What publishers use when they do not say."),
         key("worker", Shape::Section(&WORKER), "{}", "The program that runs tasks, and what it may run."),
+        key(
+            "pools",
+            Shape::Named(&Shape::Section(&NAMED_POOL)),
+            "{}",
+            "Own. Several kinds of workers in one service, by names of your own; the first pool takes what no other claims.",
+        ),
     ],
 );
 
@@ -53,7 +60,7 @@ static SERVICE: Section = section(
         key("main_kwargs", Shape::Section(&MAIN), "{}", "The service's name and its memory."),
         key(
             "process_manager_cls",
-            Shape::Word(&["ForkServerManager", "ProcessManager", "SpawnServerManager"]),
+            PROCESS_MANAGERS,
             r#""ForkServerManager""#,
             "How a worker process comes to be: forked from a preloaded template (the first two), or a new interpreter for each.",
         ),
@@ -104,60 +111,83 @@ static SERVICE: Section = section(
     ],
 );
 
-static POOL: Section = strict(
-    "key",
-    &[
+/// What one of the `pools` may say: the keys of `service.pool_kwargs`, and these.
+static NAMED_POOL: Section = Section {
+    noun: super::POOL_KEY,
+    keys: &[
         key(
-            "min_workers",
-            Shape::Count { least: 0, most: MOST_WORKERS },
-            "1",
-            "Workers that are always there.",
+            "worker",
+            Shape::Section(&WORKER),
+            "{}",
+            "Own. What is different for this pool's workers from what stands at worker.",
         ),
         key(
-            "max_workers",
-            Shape::Optional(&Shape::Count { least: 1, most: MOST_WORKERS }),
+            "tasks",
+            TEXTS,
+            "[]",
+            "Own. Tasks that run in this pool, by name; with a * at the end, all that begin so. Before queues, and before what workers say they know.",
+        ),
+        key("queues", TEXTS, "[]", "Own. Channels whose tasks run in this pool, written in the same way."),
+        key(
+            "process_manager_cls",
+            PROCESS_MANAGERS,
             "null",
-            "Workers at most; absent or null: the number of CPUs, but never fewer than min_workers.",
+            "Own. How its workers come to be; absent: as service.process_manager_cls says.",
         ),
         key(
-            "scaledown_wait",
-            SECONDS,
-            "15",
-            "Seconds for which fewer workers must have been enough before one is let go.",
-        ),
-        key("scaledown_interval", Shape::Seconds { zero: false }, "15", "Seconds between two looks at that."),
-        key(
-            "scaledown_reserve",
-            Shape::Count { least: 0, most: MOST_WORKERS },
-            "0",
-            "Idle workers kept beyond what is needed.",
-        ),
-        key(
-            "worker_stop_wait",
-            SECONDS,
-            "30",
-            "Seconds that a worker has to stop when told to, before it is signalled.",
-        ),
-        key(
-            "worker_removal_wait",
-            SECONDS,
-            "30",
-            "Seconds for which the record of an ended worker is shown.",
-        ),
-        key(
-            "worker_max_lifetime_seconds",
-            MAYBE_SECONDS,
-            "14400",
-            "Seconds after which a worker is replaced; null: never.",
-        ),
-        key(
-            "results_read_timeout",
-            MAYBE_SECONDS,
+            "preload_modules",
+            TEXTS,
             "null",
-            "Seconds to wait for a result of any worker; null: for ever.",
+            "Own. What its template imports; absent: as service.process_manager_kwargs says.",
         ),
     ],
-);
+    also: POOL_KEYS,
+    strict: true,
+};
+
+static POOL: Section = strict("key", POOL_KEYS);
+
+const POOL_KEYS: &[Key] = &[
+    key("min_workers", Shape::Count { least: 0, most: MOST_WORKERS }, "1", "Workers that are always there."),
+    key(
+        "max_workers",
+        Shape::Optional(&Shape::Count { least: 1, most: MOST_WORKERS }),
+        "null",
+        "Workers at most; absent or null: the number of CPUs, but never fewer than min_workers.",
+    ),
+    key(
+        "scaledown_wait",
+        SECONDS,
+        "15",
+        "Seconds for which fewer workers must have been enough before one is let go.",
+    ),
+    key("scaledown_interval", Shape::Seconds { zero: false }, "15", "Seconds between two looks at that."),
+    key(
+        "scaledown_reserve",
+        Shape::Count { least: 0, most: MOST_WORKERS },
+        "0",
+        "Idle workers kept beyond what is needed.",
+    ),
+    key(
+        "worker_stop_wait",
+        SECONDS,
+        "30",
+        "Seconds that a worker has to stop when told to, before it is signalled.",
+    ),
+    key("worker_removal_wait", SECONDS, "30", "Seconds for which the record of an ended worker is shown."),
+    key(
+        "worker_max_lifetime_seconds",
+        MAYBE_SECONDS,
+        "14400",
+        "Seconds after which a worker is replaced; null: never.",
+    ),
+    key(
+        "results_read_timeout",
+        MAYBE_SECONDS,
+        "null",
+        "Seconds to wait for a result of any worker; null: for ever.",
+    ),
+];
 
 static MAIN: Section = strict(
     "key",

@@ -32,10 +32,10 @@ fn the_own_group_is_found_under_its_mount_wherever_that_is() {
 fn bounds_are_written_into_the_group_of_each_worker() {
     let own = group_with("cpu memory pids");
     let bounds = Bounds { memory: Some(1 << 20), pids: Some(7), cpu: Some(0.5) };
-    let groups = Groups::open_in(own.path(), bounds, true).unwrap();
-    assert_eq!(written(own.path(), "cgroup.subtree_control"), "+memory +pids +cpu");
-    assert_eq!(written(&groups.folder, "cgroup.subtree_control"), "+memory +pids +cpu");
-    let kept = groups.leaf(3).unwrap();
+    let groups = Groups::open_in(own.path(), [&bounds]).unwrap();
+    assert_eq!(written(own.path(), "cgroup.subtree_control"), "+cpu +memory +pids");
+    assert_eq!(written(&groups.folder, "cgroup.subtree_control"), "+cpu +memory +pids");
+    let kept = groups.leaf(3, &bounds).unwrap();
     let leaf = groups.folder.join("worker-3");
     let files = ["memory.max", "memory.oom.group", "pids.max", "cpu.max"].map(|name| written(&leaf, name));
     assert_eq!(files, ["1048576", "0", "7", "50000 100000"]);
@@ -48,16 +48,16 @@ fn bounds_are_written_into_the_group_of_each_worker() {
 fn what_cannot_be_is_a_reason_and_not_a_panic() {
     let own = group_with("cpu");
     let bounds = Bounds { memory: Some(1), ..Bounds::default() };
-    assert!(Groups::open_in(own.path(), bounds, false).unwrap_err().contains("no controller memory"));
+    assert!(Groups::open_in(own.path(), [&bounds]).unwrap_err().contains("no controller memory"));
     let missing = own.path().join("no-such-folder");
-    assert!(Groups::open_in(&missing, Bounds::default(), false).unwrap_err().contains("Delegate=yes"));
+    assert!(Groups::open_in(&missing, []).unwrap_err().contains("Delegate=yes"));
 }
 
 #[test]
 fn kills_for_want_of_memory_are_read_from_the_group() {
     let own = group_with("");
-    let groups = Groups::open_in(own.path(), Bounds::default(), false).unwrap();
-    let leaf = groups.leaf(0).unwrap();
+    let groups = Groups::open_in(own.path(), []).unwrap();
+    let leaf = groups.leaf(0, &Bounds::default()).unwrap();
     assert!(!leaf.out_of_memory());
     let events = groups.folder.join("worker-0").join("memory.events");
     fs::write(&events, "low 0\nhigh 0\nmax 31\noom 2\noom_kill 1\noom_group_kill 0\n").unwrap();
@@ -73,8 +73,8 @@ fn groups_of_services_that_are_gone_are_removed_at_the_start_and_our_own_at_the_
     for folder in [&gone, &living] {
         fs::create_dir_all(folder).unwrap();
     }
-    let groups = Groups::open_in(own.path(), Bounds::default(), false).unwrap();
-    let _leaf = groups.leaf(0).unwrap();
+    let groups = Groups::open_in(own.path(), []).unwrap();
+    let _leaf = groups.leaf(0, &Bounds::default()).unwrap();
     assert!(!gone.parent().unwrap().exists());
     assert!(living.exists());
     let folder = groups.folder.clone();
