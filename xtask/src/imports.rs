@@ -51,6 +51,12 @@ const CRATES: &[CrateRow] = &[
         why: "applications define, publish and run tasks with it; the service only by its feature",
     },
     CrateRow {
+        name: "dispatcher-macros",
+        own: &[],
+        others: Some(&["proc-macro2", "quote", "strsim", "syn"]),
+        why: "it writes code against the crate dispatcher, which depends on it",
+    },
+    CrateRow {
         name: "fuzz",
         own: &["dispatcher-protocol"],
         others: None,

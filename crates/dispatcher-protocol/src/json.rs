@@ -5,7 +5,9 @@
 //! Everything in this crate that reads JSON reads it through `scanner`, which walks the bytes.
 
 mod scanner;
+mod read;
 
+pub use read::{ReadError, from_json};
 pub(crate) use scanner::{Scanner, Token};
 
 use std::borrow::Cow;
@@ -99,17 +101,51 @@ pub(crate) fn each_field(
     limits: Limits,
     mut field: impl FnMut(&[u8], Value),
 ) -> Result<(), DecodeError> {
+    walk(text, limits, |key, value| field(&key.bytes(text), value))
+}
+
+fn walk(text: &str, limits: Limits, mut field: impl FnMut(Value, Value)) -> Result<(), DecodeError> {
     let mut scanner = Scanner::new(text, limits);
     if scanner.token()? != Token::Open(Kind::Object) {
         return Err(DecodeError::at(Reason::NotAnObject, 0));
     }
     while let Token::Key(key) = scanner.token()? {
         if let Some(value) = scanner.skip()? {
-            field(&key.bytes(text), value);
+            field(key, value);
         }
     }
     // Behind the closing bracket there may be nothing more.
     scanner.token().map(|_| ())
+}
+
+/// The items of a list, each as its own text; of an object its keys, as Python unpacks it.
+///
+/// # Errors
+/// What is no list and no object.
+pub fn items(text: &str) -> Result<Vec<&str>, DecodeError> {
+    let mut items = Vec::new();
+    if text.trim_start().starts_with('{') {
+        walk(text, Limits::MESSAGE, |key, _| items.push(key.of(text)))?;
+        return Ok(items);
+    }
+    let mut scanner = Scanner::new(text, Limits::MESSAGE);
+    if scanner.token()? != Token::Open(Kind::List) {
+        return Err(DecodeError::at(Reason::BadArgs, 0));
+    }
+    while let Some(item) = scanner.skip()? {
+        items.push(item.of(text));
+    }
+    scanner.token().map(|_| items)
+}
+
+/// The entries of an object, each value as its own text. Keys have replacement characters for lone surrogates.
+///
+/// # Errors
+/// What is no object.
+pub fn entries(text: &str) -> Result<Vec<(String, &str)>, DecodeError> {
+    let mut entries = Vec::new();
+    walk(text, Limits::MESSAGE, |key, value| entries.push((key.lossy(text), value.of(text))))?;
+    Ok(entries)
 }
 
 /// Whether a text is JSON, and of what kind.

@@ -24,7 +24,7 @@ pub use frame::{
     Done, FrameError, FrameReader, MAX_FRAME, Outcome, Ready, RunHead, TaskError, WORKER_PROTOCOL,
     WorkerFrame, write_cancel, write_reply, write_run, write_stop,
 };
-pub use json::{MAX_DEPTH, MAX_DIGITS, MAX_KEYS};
+pub use json::{MAX_DEPTH, MAX_DIGITS, MAX_KEYS, ReadError, entries, from_json, items};
 pub use message::{Decoded, MAX_MESSAGE, MAX_SECONDS, OnDuplicate, TaskMessage, decode};
 pub use name::{MAX_NAME, NameError, check_name, has_dunder_part, is_lambda};
 pub use same::equal as same_json;

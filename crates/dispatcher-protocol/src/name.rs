@@ -30,7 +30,8 @@ pub fn check_name(name: &str) -> Result<(), NameError> {
     if name.split('.').all(is_identifier) { Ok(()) } else { Err(NameError::BadPart) }
 }
 
-fn is_identifier(part: &str) -> bool {
+/// Letters, digits and `_`, no digit first.
+pub(crate) fn is_identifier(part: &str) -> bool {
     let mut characters = part.chars();
     characters.next().is_some_and(|first| first == '_' || first.is_alphabetic())
         && characters.all(|character| character == '_' || character.is_alphanumeric())

@@ -6,6 +6,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use dispatcher_protocol::OnDuplicate;
+
 use crate::context::TaskContext;
 
 /// A task as its attribute describes it.
@@ -13,12 +15,20 @@ use crate::context::TaskContext;
 pub struct Definition {
     /// The name by which any language can start it: dotted, at most 255 bytes.
     pub name: &'static str,
+    /// Where it is defined, for errors: `src/tasks.rs:12`.
+    pub place: &'static str,
     /// What `#[task(...)]` says about its messages.
     pub options: TaskOptions,
     /// What becomes of a cancelled run.
     pub on_cancel: OnCancel,
     /// What it does.
     pub body: Body,
+}
+
+/// A function that is a task. [`#[task]`](macro@crate::task) implements it for the type that it puts beside the function.
+pub trait Task {
+    /// What the attribute said.
+    const DEFINITION: Definition;
 }
 
 /// What a message says beside the task and its arguments. What is none is left out of the message.
@@ -32,19 +42,6 @@ pub struct TaskOptions {
     pub delay: Option<Duration>,
     /// What becomes of it while an equal task waits or runs.
     pub on_duplicate: Option<OnDuplicate>,
-}
-
-/// What becomes of a task while an equal one waits or runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnDuplicate {
-    /// Both run.
-    Parallel,
-    /// The new one is dropped.
-    Discard,
-    /// The new one waits for the other's end.
-    Serial,
-    /// As serial, but at most one waits.
-    QueueOne,
 }
 
 /// What becomes of an async task that is cancelled or is out of time. A task that is not async sees its

@@ -7,11 +7,23 @@
 //! | [`context`] | what a running task may ask of whoever runs it |
 //! | [`perform`] | one run of one task, whoever asked for it |
 
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
 pub mod definition;
 pub mod context;
 pub mod registry;
+mod call;
+mod outcome;
 pub mod perform;
 
 pub use context::TaskContext;
-pub use definition::{Arguments, Definition, Failure, Outcome};
-pub use registry::Registry;
+pub use definition::{Arguments, Definition, Failure, Outcome, Task};
+pub use dispatcher_protocol::OnDuplicate;
+pub use registry::{DuplicateTask, Registry};
+
+/// Makes a function a task.
+pub use dispatcher_macros::task;
+
+// So that the attribute can be used in this crate as in any other.
+extern crate self as dispatcher;

@@ -86,6 +86,11 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Behind the last byte that was read.
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
     /// One step further.
     pub(crate) fn token(&mut self) -> Result<Token, DecodeError> {
         self.skip_blanks();
