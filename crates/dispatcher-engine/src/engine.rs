@@ -105,7 +105,7 @@ impl Engine {
             Input::Pause => self.pause(),
             Input::Resume => self.resume(),
             Input::Scale { pool, min, max } => self.scale(pool, min, max),
-            Input::Recycle { worker } => self.recycle(worker),
+            Input::Recycle { worker, pool } => self.recycle(worker, pool),
             Input::Stop => self.stop(),
             Input::Hurry => self.hurry(),
         }
@@ -239,7 +239,8 @@ impl Engine {
         }
         for pool in self.routes.give_up(now) {
             self.pools[usize::from(pool.0)].heard();
-            self.turn.tell(Event::PoolSilent { pool });
+            let name = self.pools[usize::from(pool.0)].name().to_owned();
+            self.turn.tell(Event::PoolSilent { pool, name });
         }
         while let Some(task) = self.routes.release() {
             self.make_ready(task);

@@ -125,6 +125,8 @@ pub enum Event {
     PoolSilent {
         /// Which.
         pool: PoolId,
+        /// As the configuration calls it.
+        name: String,
     },
     /// A worker was told to leave.
     WorkerStopping {
@@ -150,6 +152,8 @@ pub enum Event {
         worker: WorkerId,
         /// Why.
         why: String,
+        /// The name of its pool.
+        pool: String,
         /// How long.
         retry_in: Duration,
         /// Failed starts one after the other.

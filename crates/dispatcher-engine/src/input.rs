@@ -99,10 +99,12 @@ pub enum Input {
         /// Workers at most; never below the minimum nor below one.
         max: Option<usize>,
     },
-    /// Replace this worker after its task, or all that there are now, one after the other.
+    /// Replace this worker after its task, or all that there are now, one after the other in each pool.
     Recycle {
         /// Which; none is all.
         worker: Option<WorkerId>,
+        /// Only those of this pool; none is every pool.
+        pool: Option<PoolId>,
     },
     /// Abandon what waits, give running tasks the shutdown grace, then end everything.
     Stop,

@@ -39,4 +39,4 @@ pub use input::{Exit, Input};
 pub use load::TASK_OVERHEAD;
 pub use schedule::{Every, Look, Timetable};
 pub use task::{BrokerId, PoolId, Source, Task, WorkerId};
-pub use view::{PoolView, WorkerCounts, WorkerState, WorkerView};
+pub use view::{PoolStatus, PoolView, WorkerCounts, WorkerState, WorkerView};

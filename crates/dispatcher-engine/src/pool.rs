@@ -112,6 +112,11 @@ impl Pool {
         self.workers.len() - self.counts.leaving
     }
 
+    /// As the configuration calls it.
+    pub(crate) fn name(&self) -> &str {
+        &self.config.name
+    }
+
     /// How many workers there are at least and at most.
     pub(crate) fn limits(&self) -> (usize, usize) {
         (self.config.min_workers, self.config.max_workers)

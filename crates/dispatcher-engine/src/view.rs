@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::pool::Pool;
 use crate::pool::record::Record;
 use crate::pool::worker::Worker;
-use crate::task::WorkerId;
+use crate::task::{PoolId, WorkerId};
 
 pub use crate::pool::worker::WorkerState;
 
@@ -17,6 +17,8 @@ pub use crate::pool::worker::WorkerState;
 pub struct WorkerView {
     /// Its number.
     pub id: WorkerId,
+    /// Its pool.
+    pub pool: PoolId,
     /// What it is doing.
     pub state: WorkerState,
     /// Tasks it has ended.
@@ -55,24 +57,53 @@ pub struct WorkerCounts {
     pub stopping: usize,
 }
 
-impl Engine {
-    /// Every worker: those that have ended and are still shown, then the one idle longest, the one used last at the
-    /// end.
-    pub fn workers(&self, now: Instant) -> Vec<WorkerView> {
-        let ended = self.pools.iter().flat_map(|pool| pool.records.iter()).map(|record| ended(record, now));
-        ended.chain(self.workers_by_use().into_iter().map(|worker| view(worker, now))).collect()
+impl WorkerCounts {
+    fn plus(self, other: Self) -> Self {
+        Self {
+            starting: self.starting + other.starting,
+            idle: self.idle + other.idle,
+            busy: self.busy + other.busy,
+            stopping: self.stopping + other.stopping,
+        }
+    }
+}
+
+/// One pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolStatus<'a> {
+    /// As the configuration calls it.
+    pub name: &'a str,
+    /// Workers that are always there.
+    pub min: usize,
+    /// Workers at most.
+    pub max: usize,
+    /// Its workers by what they are doing.
+    pub workers: WorkerCounts,
+    /// Tasks that are running.
+    pub running: usize,
+    /// Tasks that are ready and have not begun.
+    pub queued: usize,
+    /// Starts that have failed one after the other.
+    pub start_failures: u32,
+}
+
+impl Pool {
+    fn status(&self) -> PoolStatus<'_> {
+        let (min, max) = self.limits();
+        PoolStatus {
+            name: self.name(),
+            min,
+            max,
+            workers: self.worker_counts(),
+            running: self.counts.running,
+            queued: self.queue.len() + self.counts.ahead,
+            start_failures: self.start_failures(),
+        }
     }
 
-    pub(crate) fn workers_by_use(&self) -> Vec<&Worker> {
-        let mut workers: Vec<_> = self.pools.iter().flat_map(|pool| pool.workers.values()).collect();
-        workers.sort_by_key(|worker| (worker.used, worker.id));
-        workers
-    }
-
-    /// How many workers do what.
-    pub fn worker_counts(&self) -> WorkerCounts {
+    fn worker_counts(&self) -> WorkerCounts {
         let mut counts = WorkerCounts::default();
-        for worker in self.pools.iter().flat_map(|pool| pool.workers.values()) {
+        for worker in self.workers.values() {
             match worker.state() {
                 WorkerState::Initialized | WorkerState::Starting => counts.starting += 1,
                 WorkerState::Ready if worker.running.is_empty() => counts.idle += 1,
@@ -83,6 +114,44 @@ impl Engine {
             }
         }
         counts
+    }
+}
+
+impl Engine {
+    /// Every pool, in the order of the configuration.
+    pub fn pools(&self) -> impl ExactSizeIterator<Item = PoolStatus<'_>> {
+        self.pools.iter().map(Pool::status)
+    }
+
+    /// The pool of this name.
+    pub fn pool_named(&self, name: &str) -> Option<PoolId> {
+        self.pools.iter().find(|pool| pool.name() == name).map(|pool| pool.id)
+    }
+
+    /// Every worker: those that have ended and are still shown, then the one idle longest, the one used last at the
+    /// end.
+    pub fn workers(&self, now: Instant) -> Vec<WorkerView> {
+        let records = self.pools.iter().flat_map(|pool| pool.records.iter().map(|record| (pool.id, record)));
+        let ended = records.map(|(pool, record)| ended(pool, record, now));
+        let pool_of = |worker: &Worker| {
+            self.pools
+                .iter()
+                .find(|pool| pool.workers.contains_key(&worker.id))
+                .map_or(PoolId(0), |pool| pool.id)
+        };
+        let living = self.workers_by_use().into_iter().map(|worker| view(pool_of(worker), worker, now));
+        ended.chain(living).collect()
+    }
+
+    pub(crate) fn workers_by_use(&self) -> Vec<&Worker> {
+        let mut workers: Vec<_> = self.pools.iter().flat_map(|pool| pool.workers.values()).collect();
+        workers.sort_by_key(|worker| (worker.used, worker.id));
+        workers
+    }
+
+    /// How many workers do what.
+    pub fn worker_counts(&self) -> WorkerCounts {
+        self.pools.iter().map(Pool::worker_counts).fold(WorkerCounts::default(), WorkerCounts::plus)
     }
 
     /// How many workers there are at least and at most.
@@ -205,9 +274,10 @@ impl Engine {
     }
 }
 
-fn view(worker: &Worker, now: Instant) -> WorkerView {
+fn view(pool: PoolId, worker: &Worker, now: Instant) -> WorkerView {
     WorkerView {
         id: worker.id,
+        pool,
         state: worker.state(),
         finished: worker.finished,
         current: worker
@@ -219,9 +289,10 @@ fn view(worker: &Worker, now: Instant) -> WorkerView {
     }
 }
 
-fn ended(record: &Record, now: Instant) -> WorkerView {
+fn ended(pool: PoolId, record: &Record, now: Instant) -> WorkerView {
     WorkerView {
         id: record.id,
+        pool,
         state: record.state,
         finished: record.finished,
         current: None,

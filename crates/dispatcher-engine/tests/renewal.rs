@@ -79,7 +79,7 @@ fn without_a_limit_memory_is_no_matter() {
 #[test]
 fn all_workers_are_replaced_one_after_the_other() {
     let mut script = Script::new(workers(3, 3));
-    script.handle(Input::Recycle { worker: None });
+    script.handle(Input::Recycle { worker: None, pool: None });
     assert_eq!((told(&script), script.engine.renewing_count()), (vec![0], 2));
     script.exits(0, Exit::Code(0));
     assert_eq!(told(&script), [0], "the next one stays until the successor is ready");
@@ -98,7 +98,7 @@ fn a_busy_worker_ends_its_task_beside_its_successor_and_does_not_hold_the_others
     let mut script = Script::new(workers(2, 2));
     script.submit("long", "");
     let busy = u32::from(script.has(0).is_empty());
-    script.handle(Input::Recycle { worker: None });
+    script.handle(Input::Recycle { worker: None, pool: None });
     for _ in 0..4 {
         for worker in script.alive.clone() {
             if told(&script).contains(&worker.0) && worker.0 != busy {
@@ -118,7 +118,7 @@ fn a_busy_worker_ends_its_task_beside_its_successor_and_does_not_hold_the_others
 #[test]
 fn when_successors_cannot_be_started_the_others_stay() {
     let mut script = Script::new(workers(3, 3));
-    script.handle(Input::Recycle { worker: None });
+    script.handle(Input::Recycle { worker: None, pool: None });
     script.exits(0, Exit::Code(0));
     script.exits(3, Exit::StartFailed("no".to_owned()));
     script.after_ms(10_000);
@@ -129,9 +129,9 @@ fn when_successors_cannot_be_started_the_others_stay() {
 #[test]
 fn one_worker_can_be_replaced_by_its_number() {
     let mut script = Script::new(workers(3, 3));
-    script.handle(Input::Recycle { worker: Some(WorkerId(2)) });
+    script.handle(Input::Recycle { worker: Some(WorkerId(2)), pool: None });
     assert_eq!(told(&script), [2]);
-    script.handle(Input::Recycle { worker: Some(WorkerId(77)) });
+    script.handle(Input::Recycle { worker: Some(WorkerId(77)), pool: None });
     assert_eq!(script.engine.renewing_count(), 0);
 }
 

@@ -105,8 +105,8 @@ fn a_pool_that_never_says_anything_is_waited_for_ten_seconds() {
     assert!(script.has(0).is_empty());
     script.after(Duration::from_secs(1));
     assert_eq!(script.has(0), ["app.rust"]);
-    assert!(script.said(|event| matches!(event, Event::PoolSilent { pool: PoolId(1) })));
-    assert!(!script.said(|event| matches!(event, Event::PoolSilent { pool: PoolId(0) })));
+    assert!(script.said(|event| matches!(event, Event::PoolSilent { pool: PoolId(1), .. })));
+    assert!(!script.said(|event| matches!(event, Event::PoolSilent { pool: PoolId(0), .. })));
     // Better late than never.
     script.ready_knowing(1, &["app.rust"]);
     task(&mut script, "app.rust");

@@ -11,6 +11,7 @@ mod filter;
 mod log_level;
 mod main_status;
 mod metrics;
+mod pools;
 mod producers;
 mod recycle;
 mod run;

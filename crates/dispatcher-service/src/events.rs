@@ -123,11 +123,10 @@ fn task_event(event: Event) {
 
 fn worker_event(event: Event) {
     match event {
-        Event::PoolSilent { pool } => {
+        Event::PoolSilent { name, .. } => {
             warn!(
                 target: "dispatcher.pool",
-                pool = pool.0,
-                "no worker of this pool has come up to say which tasks it knows; tasks that are routed to no pool go to the first one"
+                "no worker of the pool {name} has come up to say which tasks it knows: those that no pool claims go to the first one now"
             );
         }
         Event::WorkerReady { worker, .. } => {
@@ -151,10 +150,11 @@ fn worker_event(event: Event) {
         Event::WorkerGone { worker, exit, expected: false } => {
             warn!(target: "dispatcher.pool", worker = worker.0, "worker {exit}");
         }
-        Event::StartFailed { worker, why, retry_in, failures } => {
+        Event::StartFailed { worker, pool, why, retry_in, failures } => {
             error!(
                 target: "dispatcher.pool",
                 worker = worker.0,
+                pool,
                 failures,
                 retry_in = retry_in.as_secs_f64(),
                 "a start failed ({failures} in a row): the worker {why}"

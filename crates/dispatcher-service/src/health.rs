@@ -23,14 +23,18 @@ pub(crate) fn missing(context: &Context<'_>) -> Vec<String> {
     for link in context.brokers.iter().filter(|link| !link.listening.load(Ordering::Relaxed)) {
         missing.push(format!("broker {} is not listening", link.broker.name()));
     }
-    let (workers, (minimum, _)) = (context.engine.worker_counts(), context.engine.worker_limits());
-    // A pool without a minimum starts its first worker when there is something to do.
-    if workers.idle + workers.busy == 0 && minimum > 0 {
-        missing.push("no worker is ready".to_owned());
-    }
-    let failures = context.engine.start_failures();
-    if failures >= MOST_FAILURES {
-        missing.push(format!("{failures} workers in a row could not be started; the log says why"));
+    let pools = context.engine.pools();
+    let several = pools.len() > 1;
+    for pool in pools {
+        let of = if several { format!(" of the pool {}", pool.name) } else { String::new() };
+        // A pool without a minimum starts its first worker when there is something to do.
+        if pool.workers.idle + pool.workers.busy == 0 && pool.min > 0 {
+            missing.push(format!("no worker{of} is ready"));
+        }
+        let failures = pool.start_failures;
+        if failures >= MOST_FAILURES {
+            missing.push(format!("{failures} workers{of} in a row could not be started; the log says why"));
+        }
     }
     missing
 }

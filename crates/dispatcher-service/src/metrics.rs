@@ -145,6 +145,7 @@ fn workers(context: &Context<'_>, page: &mut Exposition) {
     page.family("dispatcher_worker_start_failures", Gauge, "Workers in a row that could not be started.")
         .sample(&[], context.engine.start_failures());
     page.family("dispatcher_workers_max", Gauge, "Workers at most.").sample(&[], max);
+    pools(context, page);
     let tally = &context.service.tally;
     for (name, what, by) in [
         ("dispatcher_worker_starts_total", "Workers asked for, by what they were for.", &tally.worker_starts),
@@ -166,6 +167,27 @@ fn workers(context: &Context<'_>, page: &mut Exposition) {
         for (reason, count) in by.iter() {
             family.sample(&[("step", step), ("reason", reason)], count);
         }
+    }
+}
+
+fn pools(context: &Context<'_>, page: &mut Exposition) {
+    let mut family =
+        page.family("dispatcher_pool_workers", Gauge, "Workers of each pool, by what they are doing.");
+    for pool in context.engine.pools() {
+        for (state, count) in [
+            ("starting", pool.workers.starting),
+            ("idle", pool.workers.idle),
+            ("busy", pool.workers.busy),
+            ("stopping", pool.workers.stopping),
+        ] {
+            family.sample(&[("pool", pool.name), ("state", state)], count);
+        }
+    }
+    let mut family =
+        page.family("dispatcher_pool_tasks", Gauge, "Tasks of each pool that are ready or running.");
+    for pool in context.engine.pools() {
+        family.sample(&[("pool", pool.name), ("state", "queued")], pool.queued);
+        family.sample(&[("pool", pool.name), ("state", "running")], pool.running);
     }
 }
 

@@ -83,8 +83,8 @@ impl WorkerHandle {
         self.order(Outgoing::Look);
     }
 
-    /// Passes an order on. A tender that is gone has reported the worker's exit already.
-    pub(crate) fn order(&self, order: Outgoing) {
-        let _ = self.orders.send(order);
+    /// Passes an order on; false when its tender takes none any more: the worker's exit is being reported.
+    pub(crate) fn order(&self, order: Outgoing) -> bool {
+        self.orders.send(order).is_ok()
     }
 }

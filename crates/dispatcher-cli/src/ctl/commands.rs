@@ -61,12 +61,19 @@ const COMMANDS: &[Entry] = &[
     order(
         "recycle",
         "Replace workers, each after its task, one after the other",
-        &[option("worker", "Only the worker of this number")],
+        &[
+            option("worker", "Only the worker of this number"),
+            option("pool", "Only the workers of this pool"),
+        ],
     ),
     order(
         "scale",
         "Change the numbers of workers until the service is started again",
-        &[option("min", "Workers that are always there"), option("max", "Workers at most")],
+        &[
+            option("min", "Workers that are always there"),
+            option("max", "Workers at most"),
+            option("pool", "The pool; needed where there are several"),
+        ],
     ),
     order(
         "set_log_level",

@@ -7,6 +7,7 @@ use dispatcher_protocol::Done;
 use super::Engine;
 use crate::event::{DropReason, Event};
 use crate::input::Exit;
+use crate::pool::Pool;
 use crate::pool::deadline::Due;
 use crate::task::{PoolId, WorkerId};
 
@@ -88,9 +89,10 @@ impl Engine {
         }
     }
 
-    pub(super) fn recycle(&mut self, worker: Option<WorkerId>) {
+    pub(super) fn recycle(&mut self, worker: Option<WorkerId>, only: Option<PoolId>) {
         if self.phase.is_serving() {
-            self.pools.iter_mut().for_each(|pool| pool.recycle(worker));
+            let meant = |pool: &&mut Pool| only.is_none_or(|only| only == pool.id);
+            self.pools.iter_mut().filter(meant).for_each(|pool| pool.recycle(worker));
         }
     }
 

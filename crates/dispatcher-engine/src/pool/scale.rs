@@ -128,11 +128,13 @@ impl Pool {
             let (why, failures) = (exit.to_string(), self.starts.failures());
             if self.staying() == 0 && self.config.max_start_failures.is_some_and(|most| failures >= most) {
                 let why = format!(
-                    "{failures} workers in a row could not be started; the last one {why}; see the log"
+                    "{failures} workers of the pool {} in a row could not be started; the last one {why}; see the log",
+                    self.config.name
                 );
                 turn.ask(Effect::GiveUp { why });
             }
-            turn.tell(Event::StartFailed { worker: worker.id, why, retry_in: wait, failures });
+            let pool = self.config.name.clone();
+            turn.tell(Event::StartFailed { worker: worker.id, pool, why, retry_in: wait, failures });
         }
     }
 

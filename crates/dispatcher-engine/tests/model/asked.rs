@@ -125,7 +125,7 @@ impl World {
             Event::WorkerStopping { why: StopReason::Demand, busy, .. } => {
                 assert!(!busy, "a busy worker is let go for want of demand");
             }
-            Event::PoolSilent { pool } => {
+            Event::PoolSilent { pool, .. } => {
                 assert!(self.unheard.remove(&usize::from(pool.0)), "{pool:?} has been heard");
             }
             Event::WorkerReady { pool, .. } => {

@@ -162,7 +162,7 @@ impl World {
             Step::Scale { pool, min, max } => self.scale(pool, min, max),
             Step::Recycle(w) => {
                 let worker = self.pick(w).map(|(worker, _)| worker).filter(|_| w % 2 == 0);
-                self.handle(Input::Recycle { worker });
+                self.handle(Input::Recycle { worker, pool: None });
             }
             Step::Memory { w, resident } => {
                 if let Some((worker, _)) = self.pick(w) {

@@ -30,6 +30,7 @@ pub(super) fn main_status(context: &mut Context<'_>, _data: &Reply) -> Reply {
             "workers_lost_count": counters.workers_lost,
             "usage": usage(context, &pool),
         },
+        "pools": super::pools::shown(context.engine),
         "state": state(context.engine),
         "held": {"tasks": held.0, "bytes": held.1},
         "start_failures": context.engine.start_failures(),

@@ -4,10 +4,15 @@ use dispatcher_engine::{Input, MOST_WORKERS, PoolId};
 use serde_json::{Value, json};
 use tracing::warn;
 
-use super::{Context, Reply, error, number, object};
+use super::{Context, Reply, error, number, object, pools};
 
 pub(super) fn scale(context: &mut Context<'_>, data: &Reply) -> Reply {
-    let (old_min, old_max) = context.engine.worker_limits();
+    let pool = match pool(context, data) {
+        Ok(pool) => pool,
+        Err(why) => return error(why),
+    };
+    let status = context.engine.pools().nth(usize::from(pool.0));
+    let (old_min, old_max) = status.map_or((0, 0), |status| (status.min, status.max));
     let (min, max) = match (limit(data, "min"), limit(data, "max")) {
         (Err(why), _) | (_, Err(why)) => return error(why),
         (Ok(None), Ok(None)) => return error("scale wants \"min\" or \"max\", or both"),
@@ -22,8 +27,9 @@ pub(super) fn scale(context: &mut Context<'_>, data: &Reply) -> Reply {
     if context.engine.is_stopping() {
         return error("the service is stopping");
     }
-    warn!(target: "dispatcher.main", "from {old_min} to {old_max} workers: now from {new_min} to {new_max}");
-    context.engine.handle(Input::Scale { pool: PoolId(0), min, max }, context.now);
+    let name = context.engine.pools().nth(usize::from(pool.0)).map_or("", |status| status.name).to_owned();
+    warn!(target: "dispatcher.main", pool = name, "from {old_min} to {old_max} workers: now from {new_min} to {new_max}");
+    context.engine.handle(Input::Scale { pool, min, max }, context.now);
     let workers = context.engine.pool_view().workers;
     object(json!({
         "min": new_min,
@@ -31,6 +37,15 @@ pub(super) fn scale(context: &mut Context<'_>, data: &Reply) -> Reply {
         "previous": {"min": old_min, "max": old_max},
         "worker_ct": workers,
     }))
+}
+
+/// The pool that is meant; with several, the request has to say which.
+fn pool(context: &Context<'_>, data: &Reply) -> Result<PoolId, String> {
+    match pools::named(context.engine, data)? {
+        Some(pool) => Ok(pool),
+        None if context.engine.pools().len() == 1 => Ok(PoolId(0)),
+        None => Err(format!("say which \"pool\": {}", pools::names(context.engine))),
+    }
 }
 
 fn limit(data: &Reply, key: &str) -> Result<Option<usize>, String> {

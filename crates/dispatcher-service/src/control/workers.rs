@@ -6,9 +6,11 @@ use super::{Context, Reply};
 
 pub(super) fn workers(context: &mut Context<'_>, _data: &Reply) -> Reply {
     let views = context.engine.workers(context.now);
+    let pools: Vec<_> = context.engine.pools().map(|pool| pool.name).collect();
     let entry = |view: &dispatcher_engine::WorkerView| {
         let (task, uuid) = view.current.clone().unzip();
         json!({
+            "pool": pools.get(usize::from(view.pool.0)),
             "worker_id": view.id.0,
             "pid": context.workers.get(&view.id).and_then(|handle| handle.pid),
             "status": view.state.as_str(),

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use dispatcher_broker::Settled;
-use dispatcher_engine::{Effect, PoolId, Source, WorkerId};
+use dispatcher_engine::{Effect, Input, PoolId, Source, Task, WorkerId};
 use dispatcher_protocol::{ControlRequest, RunHead, write_run, write_stop};
 use tracing::warn;
 
@@ -20,27 +20,17 @@ impl Driver {
         while let Some(effect) = self.engine.poll_effect() {
             match effect {
                 Effect::Spawn { worker, pool } => self.spawn(worker, pool),
-                Effect::Run { worker, seq, task } => {
-                    let head = RunHead {
-                        seq,
-                        attempt: task.attempt,
-                        trusted: task.trusted,
-                        uuid: &task.uuid,
-                        channel: &task.source.channel,
-                    };
-                    let frame = frame(|out| write_run(out, head, &task.message));
-                    self.order(worker, Outgoing::Run { seq, frame });
-                }
-                Effect::TakeBack { worker } => self.order(worker, Outgoing::TakeBack),
-                Effect::Cancel { worker, uuid } => self.order(worker, Outgoing::Cancel { uuid }),
-                Effect::StopWorker { worker } => self.order(worker, Outgoing::Stop(frame(write_stop))),
+                Effect::Run { worker, seq, task } => self.hand_out(worker, seq, &task),
+                Effect::TakeBack { worker } => self.tell(worker, Outgoing::TakeBack),
+                Effect::Cancel { worker, uuid } => self.tell(worker, Outgoing::Cancel { uuid }),
+                Effect::StopWorker { worker } => self.tell(worker, Outgoing::Stop(frame(write_stop))),
                 Effect::Terminate { worker } => {
                     let look = self.is_busy(worker);
-                    self.order(worker, Outgoing::Terminate { look });
+                    self.tell(worker, Outgoing::Terminate { look });
                 }
                 Effect::Kill { worker } => {
                     let look = self.is_busy(worker);
-                    self.order(worker, Outgoing::Kill { look });
+                    self.tell(worker, Outgoing::Kill { look });
                 }
                 Effect::Forget { worker } => {
                     self.workers.remove(&worker);
@@ -67,10 +57,29 @@ impl Driver {
         self.workers.insert(worker, handle);
     }
 
-    pub(super) fn order(&self, worker: WorkerId, order: Outgoing) {
-        if let Some(handle) = self.workers.get(&worker) {
-            handle.order(order);
+    /// Hands a task out. One that its worker will never be told of is taken back at once.
+    fn hand_out(&mut self, worker: WorkerId, seq: u64, task: &Task) {
+        let head = RunHead {
+            seq,
+            attempt: task.attempt,
+            trusted: task.trusted,
+            uuid: &task.uuid,
+            channel: &task.source.channel,
+        };
+        let frame = frame(|out| write_run(out, head, &task.message));
+        if !self.order(worker, Outgoing::Run { seq, frame }) {
+            self.engine.handle(Input::WorkerLeaving { worker, unbegun: vec![seq] }, Instant::now());
         }
+    }
+
+    /// As [`Driver::order`], for what means nothing to a worker that is going.
+    pub(super) fn tell(&self, worker: WorkerId, order: Outgoing) {
+        self.order(worker, order);
+    }
+
+    /// False when nobody takes orders for this worker any more.
+    fn order(&self, worker: WorkerId, order: Outgoing) -> bool {
+        self.workers.get(&worker).is_some_and(|handle| handle.order(order))
     }
 
     fn settle(&self, source: &Source, outcome: dispatcher_engine::Settled) {

@@ -74,7 +74,7 @@ impl Driver {
     fn reply(&mut self, from: Origin, reply: control::Reply) {
         match from {
             Origin::Task { worker, id } => {
-                self.order(worker, Outgoing::Reply(frame(|out| write_reply(out, id, &reply))));
+                self.tell(worker, Outgoing::Reply(frame(|out| write_reply(out, id, &reply))));
             }
             Origin::Channel { broker, channel } => {
                 let text = control::write(reply, &self.service.node_id);

@@ -45,7 +45,8 @@ pub(crate) async fn tend(
             let mut tender = Tender::new(worker, made, inbox.clone());
             tender.report(Inbox::Spawned { worker, pid }).await;
             let exit = tender.live(waiting, &mut orders).await;
-            tender.tell_unbegun().await;
+            let never_written = left_over(&mut orders);
+            tender.tell_unbegun(never_written).await;
             // What it has left behind ends here, with its control group.
             launcher.explain(exit, &tender.process)
         }
@@ -75,6 +76,14 @@ async fn launch(
             },
         }
     }
+}
+
+/// The tickets of tasks that were ordered when nobody wrote to the worker any more. Later orders fail, and the driver takes
+/// them back itself.
+fn left_over(orders: &mut mpsc::UnboundedReceiver<Outgoing>) -> Vec<u64> {
+    orders.close();
+    let left = std::iter::from_fn(|| orders.try_recv().ok());
+    left.filter_map(|order| if let Outgoing::Run { seq, .. } = order { Some(seq) } else { None }).collect()
 }
 
 struct Tender {
@@ -289,9 +298,12 @@ impl Tender {
         }
     }
 
-    /// The worker begins nothing more: what still has its ticket never was begun, and is not lost with it.
-    async fn tell_unbegun(&self) {
-        let unbegun = self.tickets.as_ref().and_then(|tickets| tickets.take_back().ok()).unwrap_or_default();
+    /// The worker begins nothing more: what still has its ticket never was begun, nor was what it was never told of;
+    /// neither is lost with it.
+    async fn tell_unbegun(&self, never_written: Vec<u64>) {
+        let mut unbegun =
+            self.tickets.as_ref().and_then(|tickets| tickets.take_back().ok()).unwrap_or_default();
+        unbegun.extend(never_written);
         let worker = self.worker;
         self.report(Inbox::Engine(Input::WorkerLeaving { worker, unbegun })).await;
     }
@@ -373,7 +385,7 @@ impl Tender {
             WorkerFrame::Control { id, command, data } => {
                 return self.report(Inbox::Control { worker, id, command, data }).await;
             }
-            WorkerFrame::Shutdown => return self.tell_unbegun().await,
+            WorkerFrame::Shutdown => return self.tell_unbegun(Vec::new()).await,
             WorkerFrame::Unknown(event) => {
                 debug!(target: "dispatcher.pool", worker = worker.0, event, "frame of an unknown kind ignored");
                 return;

@@ -46,7 +46,7 @@ pub(super) static WORKER: Section = section(
             "slots",
             Shape::Optional(&Shape::Count { least: 1, most: 1000 }),
             "null",
-            "Own. Tasks that one worker runs at once; absent or null: 1 for process, 10 for async and threads.",
+            "Own. Tasks that one worker runs at once; absent or null: 1 for process, 10 for async and threads, and what it likes for a worker.command.",
         ),
         key(
             "max_tasks",
