@@ -37,6 +37,8 @@ class Setting:
     dsn: str
     place: Path
     count: int
+    postgres: int
+    """The pid of the server."""
 
     def trial(self, system: System, least: int = 2, most: int = 2, socket: bool = False) -> Trial:
         """A fresh trial of a system."""
@@ -66,13 +68,13 @@ def hold_workers(trial: Trial, count: int) -> Path:
     return gate
 
 
-def drain(setting: Setting, system: System) -> Figures:
-    """Tasks queued behind two held workers, then let go."""
+def drain(setting: Setting, system: System, fill: str = "burst") -> Figures:
+    """Tasks queued behind two held workers by one of the publisher's actions, then let go."""
     with setting.trial(system) as trial:
         trial.start_warm()
         before = trial.received()
         gate = hold_workers(trial, 2)
-        trial.publisher.call("burst", count=setting.count)
+        trial.publisher.call(fill, count=setting.count)
         deadline = time.monotonic() + 120
         while trial.received() < before + 2 + setting.count:
             if time.monotonic() > deadline:
@@ -114,13 +116,18 @@ def latency(setting: Setting, system: System) -> Figures:
     with setting.trial(system) as trial:
         trial.start_warm()
         trial.publisher.call("paced", count=LATENCY_COUNT, rate=LATENCY_RATE)
-        deadline = time.monotonic() + 15
-        while trial.delays.stat().st_size < 8 * LATENCY_COUNT:
-            if time.monotonic() > deadline:
-                raise BenchError(f"{system.name} did not run every latency task")
-            time.sleep(0.01)
-        delays = [delay * 1000 for (delay,) in struct.iter_unpack("<d", trial.delays.read_bytes())]
+        delays = read_delays(trial.delays, LATENCY_COUNT, system.name)
     return {f"latency_p{part}": percentile(delays, part) for part in (50, 95, 99)}
+
+
+def read_delays(file: Path, count: int, name: str) -> list[float]:
+    """Waits until so many latency tasks have run; gives the milliseconds of each."""
+    deadline = time.monotonic() + 15
+    while file.stat().st_size < 8 * count:
+        if time.monotonic() > deadline:
+            raise BenchError(f"{name} did not run every latency task")
+        time.sleep(0.01)
+    return [delay * 1000 for (delay,) in struct.iter_unpack("<d", file.read_bytes())]
 
 
 def memory(setting: Setting, system: System) -> Figures:

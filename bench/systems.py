@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 
@@ -75,20 +75,27 @@ def environment(system: System, place: Path) -> dict[str, str]:
     }
 
 
-class Publisher:
+class Line:
     """A publishing process, driven line by line."""
 
-    def __init__(self, system: System, place: Path, log: IO[bytes]) -> None:
-        self.process = subprocess.Popen(
-            [system.python, str(HERE / "app" / "bench_publisher.py")],
-            env=environment(system, place),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            bufsize=1,
-        )
+    def __init__(self, command: list[str], variables: dict[str, str], log: Path) -> None:
+        with log.open("ab") as out:
+            self.process = subprocess.Popen(
+                command,
+                env=variables,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=out,
+                text=True,
+                bufsize=1,
+            )
         self._line()
+
+    def __enter__(self) -> Line:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
 
     def _line(self) -> dict[str, Any]:
         assert self.process.stdout is not None
@@ -126,6 +133,14 @@ class Publisher:
         self.process.wait()
 
 
+class Publisher(Line):
+    """A publisher of the SDK of one of the two systems."""
+
+    def __init__(self, system: System, place: Path) -> None:
+        command = [system.python, str(HERE / "app" / "bench_publisher.py")]
+        super().__init__(command, environment(system, place), place / f"{system.name}.log")
+
+
 class Trial:
     """One system, at work for one measurement: `with Trial(system, dsn, place) as trial`."""
 
@@ -153,7 +168,7 @@ class Trial:
     def __enter__(self) -> Trial:
         (self.place / f"{self.system.name}.yml").write_text(CONFIG.format(**self.config))
         self.reset()
-        self.publisher = Publisher(self.system, self.place, self.log)
+        self.publisher = Publisher(self.system, self.place)
         return self
 
     def __exit__(self, *_error: object) -> None:

@@ -112,6 +112,51 @@ def _line(row: Row, runs: list[Run]) -> str | None:
     return f"| {' | '.join(cells)} |"
 
 
+NATIVE = (
+    Row("one_rate", "publish one by one, tasks/s"),
+    Row("many_rate", "publish in bulk, tasks/s"),
+    Row("many_gain", "bulk / one by one", 1),
+    Row("drain_rate", "drain, tasks/s"),
+    Row("drain_cpu", "drain, CPU of the workers (and the service), µs/task", 1),
+    Row("postgres_cpu", "CPU of Postgres, bulk publish and drain, µs/task", 1),
+    Row("drain_runs", "runs of one task", 2),
+    Row("latency_p50", "latency p50, ms", 2),
+    Row("latency_p95", "latency p95, ms", 2),
+)
+"""The columns of the table of native systems."""
+
+
+def _native(runs: list[Run]) -> list[str]:
+    """A line for each system; below the absolute figures, their ratios to the first one in the same run."""
+    names = list(dict.fromkeys(name for run in runs for name in run if isinstance(run[name], dict)))
+    for run in runs:
+        for name in names:
+            figures = run.get(name, {})
+            if figures.get("one_rate") and figures.get("many_rate"):
+                figures["many_gain"] = figures["many_rate"] / figures["one_rate"]
+
+    def values(name: str, figure: str) -> list[float]:
+        return [run[name][figure] for run in runs if figure in run.get(name, {})]
+
+    def ratios(name: str, figure: str) -> list[float]:
+        pairs = [(run.get(name, {}).get(figure), run.get(names[0], {}).get(figure)) for run in runs]
+        return [mine / theirs for mine, theirs in pairs if mine is not None and theirs]
+
+    head = [f"| | {' | '.join(row.title for row in NATIVE)} |", f"|---|{'---|' * len(NATIVE)}"]
+    absolute = [
+        f"| {name} | {' | '.join(_cell(values(name, row.figure), row.digits) for row in NATIVE)} |" for name in names
+    ]
+    shared = [row for row in NATIVE if row.figure not in ("many_gain", "drain_runs")]
+
+    def beside(name: str, row: Row) -> str:
+        found = ratios(name, row.figure)
+        return f"{median(found):.2f}x" if found else "-"
+
+    compared = [f"| {name} | {' | '.join(beside(name, row) for row in shared)} |" for name in names[1:]]
+    title = f"| beside {names[0]}, in the same run | {' | '.join(row.title.rpartition(',')[0] for row in shared)} |"
+    return [*head, *absolute, "", title, f"|---|{'---|' * len(shared)}", *compared]
+
+
 def render(results: dict[str, Any]) -> str:
     """The whole report in Markdown."""
     about: Callable[[str], Any] = results["about"].get
@@ -122,8 +167,8 @@ def render(results: dict[str, Any]) -> str:
         f"{about('count'):,} tasks, 2 workers, {about('repetitions')} repetitions.",
         f"Medians [least - most]. Speed of a fixed loop meanwhile: {_cell(speeds, 0)} million turns/s.",
         "",
-        f"| | {OURS} | {about('peer')} | ratio | target | verdict |",
-        "|---|---|---|---|---|---|",
-        *filter(None, (_line(row, runs) for row in ROWS)),
     ]
-    return "\n".join(lines)
+    if about("native"):
+        return "\n".join([*lines, *_native(runs)])
+    head = [f"| | {OURS} | {about('peer')} | ratio | target | verdict |", "|---|---|---|---|---|---|"]
+    return "\n".join([*lines, *head, *filter(None, (_line(row, runs) for row in ROWS))])

@@ -25,7 +25,7 @@ def burst(count: int) -> None:
         bench_tasks.noop.apply_async(args=[number])
 
 
-def batches(count: int, size: int) -> None:
+def batches(count: int, size: int = 1000) -> None:
     """The same tasks in bulk."""
     submit_many = importlib.import_module(f"{SDK}.publish").submit_many
     for first in range(0, count, size):

@@ -62,6 +62,12 @@ const CRATES: &[CrateRow] = &[
         others: None,
         why: "what reads the bytes of strangers is in the protocol",
     },
+    CrateRow {
+        name: "peers-native",
+        own: &["dispatcher"],
+        others: None,
+        why: "what is measured is what applications use",
+    },
     CrateRow { name: "xtask", own: &[], others: Some(&[]), why: "the checks build in a moment, anywhere" },
 ];
 
