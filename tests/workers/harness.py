@@ -138,11 +138,23 @@ class Worker:
                 raise AssertionError(f"no frame within {seconds} s; {self._data[:100]!r} so far")
             data = self.sock.recv(1 << 20)
             if not data:
-                raise Gone(self._data)
+                raise Gone(self._data, self._last_words())
             self._data += data
         line, _, self._data = self._data.partition(b"\n")
         frame: Frame = json.loads(line, parse_constant=refuse)
         return frame
+
+    def _last_words(self) -> str:
+        """What can be known of its end, so that a channel that is closed says why."""
+        if self._template is None:
+            return "it was started by itself"
+        status: int | str = "not told"
+        if readable(self._template.sock.fileno(), 1.0):
+            try:
+                status = self._template.exit_of(self)
+            except (AssertionError, Gone) as error:
+                status = f"not told: {error}"
+        return f"wait status of worker {self.number} ({self.pid}): {status}; log:\n{self._template.text()[-4000:]}"
 
     def done(self, uuid: str | None = None) -> Frame:
         """The next frame, which has to be the end of this task."""
