@@ -130,14 +130,16 @@ pub enum Exit {
     Shortage(String),
     /// It was ended because it broke the worker protocol.
     Protocol(String),
+    /// It lives in the process of the service, and its task did not give way: it is left behind, on its thread.
+    GivenUp,
     /// Nobody could tell: the fork server that would have known had died.
     Unknown,
 }
 
 impl Exit {
     /// Every label.
-    pub const LABELS: [&str; 6] =
-        ["exited", "signal", "out_of_memory", "start_failed", "protocol", "unknown"];
+    pub const LABELS: [&str; 7] =
+        ["exited", "signal", "out_of_memory", "start_failed", "protocol", "given_up", "unknown"];
 
     /// A short name for counters that never changes.
     pub fn label(&self) -> &'static str {
@@ -147,6 +149,7 @@ impl Exit {
             Self::StartFailed(_) | Self::Shortage(_) => "start_failed",
             Self::Protocol(_) => "protocol",
             Self::OutOfMemory { .. } => "out_of_memory",
+            Self::GivenUp => "given_up",
             Self::Unknown => "unknown",
         }
     }
@@ -169,6 +172,7 @@ impl std::fmt::Display for Exit {
             ),
             Self::StartFailed(why) | Self::Shortage(why) => write!(f, "could not be started: {why}"),
             Self::Protocol(why) => write!(f, "ended because {why}"),
+            Self::GivenUp => f.write_str("was given up, and a thread of the service still runs the task"),
             Self::Unknown => f.write_str("ended, and its fork server was not there to say how"),
         }
     }

@@ -4,6 +4,7 @@
 //! its `select!` and nowhere else, so nothing outside can make the engine wait. Decides nothing itself.
 
 mod effects;
+mod inside;
 mod questions;
 
 use std::collections::HashMap;
@@ -13,7 +14,7 @@ use std::time::Instant;
 
 use dispatcher_broker::{Broker, FromBroker};
 use dispatcher_engine::{BrokerId, Engine, Input, Source, WorkerId};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Sleep, sleep_until};
 use tracing::{info, warn};
@@ -27,8 +28,7 @@ use crate::manager::Manager;
 use crate::reply::Replies;
 use crate::stall::Beat;
 use crate::web;
-use crate::worker::WorkerHandle;
-use crate::worker::launch::Launcher;
+use crate::worker::{Maker, WorkerHandle};
 
 /// How much is taken from one channel before the other is looked at: news of workers and deliveries must not
 /// starve each other.
@@ -62,8 +62,10 @@ pub(crate) struct Driver {
     pub(crate) service: Service,
     pub(crate) brokers: Vec<BrokerLink>,
     pub(crate) workers: HashMap<WorkerId, WorkerHandle>,
-    /// By pool: what makes its workers.
-    pub(crate) launchers: Vec<Arc<Launcher>>,
+    /// By pool.
+    pub(crate) makers: Vec<Maker>,
+    /// Who wants to know when nothing is missing.
+    pub(crate) waiting_for_ready: Vec<oneshot::Sender<()>>,
     pub(crate) inbox: mpsc::Sender<Inbox>,
     /// Requests whose answers wait for workers.
     pub(crate) questions: Questions,
@@ -127,6 +129,7 @@ impl Driver {
     /// Whoever watches sees that this loop goes round.
     fn come_round(&mut self) {
         self.beat.count();
+        self.tell_ready();
         if let Some(mut manager) = self.manager.take() {
             let now = Instant::now();
             manager.turn(&control::Context::of(self, now), now);
@@ -161,6 +164,8 @@ impl Driver {
                 }
                 self.engine.handle(input, now);
             }
+            Inbox::Ended { worker, done } => self.ended(worker, done, now),
+            Inbox::Ask { from, command, data, answer } => self.ask(from, (&command, &data), answer, now),
             Inbox::Stack { worker, stack, before } => self.seen(worker, &stack, before),
             Inbox::Spawned { worker, pid } => {
                 if let Some(handle) = self.workers.get_mut(&worker) {
@@ -177,6 +182,8 @@ impl Driver {
                 self.give(Origin::Task { worker, id }, answer);
             }
             Inbox::Signal(name) => self.stop(name, now),
+            Inbox::Stop { hurry } => self.stop_for_application(hurry, now),
+            Inbox::WhenReady(waiting) => self.waiting_for_ready.push(waiting),
             Inbox::Lost { broker } => {
                 if let Some(link) = self.brokers.get_mut(usize::from(broker)) {
                     link.recycled += 1;

@@ -8,6 +8,7 @@
 //! | listener, one a broker (`listen`) | a listening session | deliveries, by a bounded channel |
 //! | replier, one a broker (`reply`) | a publishing connection | |
 //! | tender, one a worker (`worker::tend`) | a channel, tickets, a process | frames, the exit |
+//! | lane, one a worker inside this process (`worker::inside`) | its queue | ends of tasks, its own end |
 //! | fork server's keeper (`worker::template`) | the preloaded Python process | |
 //! | who buries orphans of worker programs (`worker::orphans`) | who they belong to | |
 //! | signals (`signals`) | the handlers | stop, hurry |
@@ -18,6 +19,7 @@
 
 pub mod config;
 mod run;
+mod embedding;
 mod setup;
 mod timetable;
 mod driver;
@@ -38,10 +40,12 @@ mod manager;
 mod stall;
 
 pub use control::SetLogLevel;
+pub use embedding::{Embedding, Ended, Remote};
 pub use rate::Rate;
 pub use run::{RunError, RunOptions, run};
 pub use setup::isolation::refusals_here;
 pub use stall::STALLED;
 pub use tally::{Count, LogTally};
 pub use worker::confinement::STEP as WORKER_STEP;
+pub use worker::inside::{InsideHost, InsideTask, Performer, Run, RunEnd, RunFuture, Start};
 pub use worker::step::become_worker;

@@ -9,18 +9,20 @@ use dispatcher_broker::{Broker, FromBroker};
 use dispatcher_engine::Engine;
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tracing::{error, info, warn};
 
 use crate::config::{self, Config, TaskPolicy};
 use crate::control::{LastStacks, Service, SetLogLevel};
 use crate::driver::{BrokerLink, Driver, End, Questions, with_its_panic};
+use crate::embedding::Embedding;
 use crate::gate::Gate;
-use crate::inbox::{INBOX, Inbox};
+use crate::inbox::Inbox;
 use crate::manager::Manager;
 use crate::stall::{self, Beat};
 use crate::tally::{LogTally, Tally};
 use crate::web::Web;
+use crate::worker::Maker;
 use crate::worker::launch::Launcher;
 use crate::{listen, reply, setup, signals};
 
@@ -82,25 +84,38 @@ pub enum RunError {
 pub fn run(config: Config, options: RunOptions) -> Result<(), RunError> {
     // One thread: everything is hand-over between tasks, and a second thread would only add waking it.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(serve(config, options))
+    runtime.block_on(serve(config, options, Embedding::alone()))
 }
 
-async fn serve(config: Config, options: RunOptions) -> Result<(), RunError> {
+/// Runs a service on the present runtime until it is told to stop.
+pub(crate) async fn serve(
+    mut config: Config,
+    options: RunOptions,
+    embedding: Embedding,
+) -> Result<(), RunError> {
+    let Embedding { inside, brokers, handles_signals, alone, inbox: (inbox, news) } = embedding;
+    if inside.is_some() && config.raw.get("pools").is_none() {
+        // Nobody has asked for processes.
+        config.pools.clear();
+    }
     announce_policy(&config);
-    let brokers = setup::brokers(&config)?;
-    let engine_config = setup::engine(&config, &options)?;
+    let brokers = [setup::brokers(&config)?, brokers].concat();
+    let engine_config = setup::engine(&config, &options, inside.as_ref())?;
     let launchers = setup::workers::launchers(&config, &options)?;
-    let (inbox, news) = mpsc::channel(INBOX);
     let (deliveries, arrivals) = mpsc::channel(DELIVERIES);
 
     // The driver's end is the service's end; these end with it.
     let mut helpers = JoinSet::new();
     // These have something to finish when the driver has ended.
     let mut finishers = JoinSet::new();
-    helpers.spawn(signals::watch(inbox.clone())?);
-    let launchers = staff(launchers, &mut helpers, &mut finishers);
+    if handles_signals {
+        helpers.spawn(signals::watch(inbox.clone())?);
+    }
+    let launchers = staff(launchers, &mut helpers, &mut finishers).into_iter().map(Maker::Processes);
+    let makers = launchers.chain(inside.map(|inside| Maker::Inside(inside.performer))).collect();
     let beat = Beat::default();
-    let watch = config.stall_limit.map(|limit| watch_driver(limit, &beat, &inbox)).transpose()?;
+    let stall_limit = config.stall_limit.filter(|_| alone);
+    let watch = stall_limit.map(|limit| watch_driver(limit, &beat, &inbox)).transpose()?;
     let (open, opened) = watch::channel(false);
     let links = link(brokers, &options, (&inbox, deliveries, opened), (&mut helpers, &mut finishers));
     info!(target: "dispatcher.main", node_id = config.node_id, pid = std::process::id(), "starting");
@@ -111,18 +126,22 @@ async fn serve(config: Config, options: RunOptions) -> Result<(), RunError> {
         service: service(&config, &options, now, web),
         brokers: links,
         workers: HashMap::new(),
-        launchers,
+        makers,
         inbox,
         questions: Questions::default(),
+        waiting_for_ready: Vec::new(),
         tenders: JoinSet::new(),
         end: None,
         open,
-        manager: Manager::of_environment(),
+        manager: alone.then(Manager::of_environment).flatten(),
         beat: beat.clone(),
     };
     // A task like the others: what runs at the root of the runtime costs a look at every descriptor each time that
     // another task wakes it.
-    let end = until_the_end(tokio::spawn(driver.run(news, arrivals)), &mut helpers, &mut finishers).await;
+    let driver = tokio::spawn(driver.run(news, arrivals));
+    // Whoever drops this future wants no service any more.
+    let _abort = AbortOnDrop(driver.abort_handle());
+    let end = until_the_end(driver, &mut helpers, &mut finishers).await;
     drop(watch);
     helpers.shutdown().await;
     if tokio::time::timeout(END_WAIT, finishers.join_all()).await.is_err() {
@@ -170,6 +189,15 @@ fn service(config: &Config, options: &RunOptions, started: Instant, web: Option<
         gate: Gate::new(config.control_rate),
         last_stacks: LastStacks::default(),
         web,
+    }
+}
+
+/// Ends a task of the runtime with its owner.
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

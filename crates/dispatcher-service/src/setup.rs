@@ -11,11 +11,17 @@ use dispatcher_protocol::{Decoded, TaskMessage, decode};
 
 use crate::RunError;
 use crate::config::{BrokerKind, Config, Cron, Pool, Schedule, TaskPolicy, When};
+use crate::embedding::InsidePool;
 use crate::run::RunOptions;
 use crate::timetable::{AtTimes, Jittered};
+use crate::worker::inside::AHEAD;
 
 /// The engine's settings.
-pub(crate) fn engine(config: &Config, options: &RunOptions) -> Result<engine::Config, RunError> {
+pub(crate) fn engine(
+    config: &Config,
+    options: &RunOptions,
+    inside: Option<&InsidePool>,
+) -> Result<engine::Config, RunError> {
     let mut schedules = Vec::new();
     for schedule in &config.schedules {
         let message = message(&schedule.task, schedule.payload())?;
@@ -23,7 +29,8 @@ pub(crate) fn engine(config: &Config, options: &RunOptions) -> Result<engine::Co
     }
     let on_start = config.on_start.iter().map(|entry| message(&entry.task, entry.payload()));
     Ok(engine::Config {
-        pools: config.pools.iter().map(pool).collect(),
+        // The last, so that what nobody claims goes to a pool of the file if there is one.
+        pools: config.pools.iter().map(pool).chain(inside.map(pool_inside)).collect(),
         routes: routes(&config.pools),
         policy: match config.policy.task_policy {
             TaskPolicy::Registered => engine::TaskPolicy::Registered,
@@ -61,6 +68,19 @@ fn pool(pool: &Pool) -> engine::PoolConfig {
         max_start_failures: pool.worker.max_start_failures,
         record_kept: pool.size.worker_removal_wait,
         stop_grace: pool.size.worker_stop_wait,
+        ..engine::PoolConfig::default()
+    }
+}
+
+/// Workers of one task each cost nothing while they are idle, so there are always as many as may run at once; each that is
+/// given up costs one task.
+fn pool_inside(inside: &InsidePool) -> engine::PoolConfig {
+    let workers = usize::from(inside.slots);
+    engine::PoolConfig {
+        name: "inside".to_owned(),
+        min_workers: workers,
+        max_workers: workers,
+        max_ahead: AHEAD,
         ..engine::PoolConfig::default()
     }
 }

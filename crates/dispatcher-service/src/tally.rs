@@ -91,6 +91,8 @@ impl Tally {
                 SpawnReason::Demand => "demand",
             }),
             Event::WorkerStopping { why, .. } => self.worker_stops.add(why.label()),
+            // However it was asked to: what it leaves behind is worth a look.
+            Event::WorkerGone { exit: Exit::GivenUp, .. } => self.worker_ends.add(Exit::GivenUp.label()),
             Event::WorkerGone { expected: true, .. } => self.worker_ends.add("expected"),
             Event::WorkerGone { exit, .. } => self.worker_ends.add(exit.label()),
             Event::Ladder { rung, why, .. } => {

@@ -6,6 +6,7 @@
 //! | [`registry`] | name to definition |
 //! | [`context`] | what a running task may ask of whoever runs it |
 //! | [`perform`] | one run of one task, whoever asked for it |
+//! | `service` | a whole service inside the application (feature `service`) |
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -16,11 +17,15 @@ pub mod registry;
 mod call;
 mod outcome;
 pub mod perform;
+#[cfg(feature = "service")]
+pub mod service;
 
 pub use context::TaskContext;
 pub use definition::{Arguments, Definition, Failure, Outcome, Task};
 pub use dispatcher_protocol::OnDuplicate;
 pub use registry::{DuplicateTask, Registry};
+#[cfg(feature = "service")]
+pub use service::Service;
 
 /// Makes a function a task.
 pub use dispatcher_macros::task;

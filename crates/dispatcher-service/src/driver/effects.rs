@@ -12,12 +12,13 @@ use crate::control::{self, Answer};
 use crate::events;
 use crate::gate::{Asker, Refusal};
 use crate::reply::Reply;
-use crate::worker::{Outgoing, WorkerHandle};
+use crate::worker::{Maker, Outgoing, WorkerHandle};
 
 impl Driver {
     /// Carries out everything the engine has asked for.
     pub(super) fn carry_out(&mut self) {
         while let Some(effect) = self.engine.poll_effect() {
+            let Some(effect) = self.order_inside(effect) else { continue };
             match effect {
                 Effect::Spawn { worker, pool } => self.spawn(worker, pool),
                 Effect::Run { worker, seq, task } => self.hand_out(worker, seq, &task),
@@ -52,9 +53,19 @@ impl Driver {
     }
 
     fn spawn(&mut self, worker: WorkerId, pool: PoolId) {
-        let Some(launcher) = self.launchers.get(usize::from(pool.0)) else { return };
-        let handle = WorkerHandle::start(worker, launcher, &self.inbox, &mut self.tenders);
-        self.workers.insert(worker, handle);
+        match self.makers.get(usize::from(pool.0)) {
+            Some(Maker::Processes(launcher)) => {
+                let handle = WorkerHandle::start(worker, launcher, &self.inbox, &mut self.tenders);
+                self.workers.insert(worker, handle);
+            }
+            Some(Maker::Inside(performer)) => {
+                let handle = WorkerHandle::inside(worker, performer, &self.inbox, &mut self.tenders);
+                self.workers.insert(worker, handle);
+                let names = performer.names();
+                self.ready_at_once(worker, names);
+            }
+            None => {}
+        }
     }
 
     /// Hands a task out. One that its worker will never be told of is taken back at once.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use dispatcher_engine::{Rung, WorkerId};
 use dispatcher_protocol::write_reply;
+use tokio::sync::oneshot;
 use tracing::warn;
 
 use super::Driver;
@@ -21,12 +22,14 @@ use crate::worker::Outgoing;
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Where a request came from.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Origin {
     /// A channel of a broker.
     Channel { broker: u16, channel: String },
     /// A task of this worker; its request has this number.
     Task { worker: WorkerId, id: u64 },
+    /// Somebody in this process, who may have given up waiting.
+    Here(oneshot::Sender<control::Reply>),
 }
 
 /// The open questions, the oldest first.
@@ -73,6 +76,7 @@ impl Driver {
 
     fn reply(&mut self, from: Origin, reply: control::Reply) {
         match from {
+            Origin::Here(answer) => _ = answer.send(reply),
             Origin::Task { worker, id } => {
                 self.tell(worker, Outgoing::Reply(frame(|out| write_reply(out, id, &reply))));
             }

@@ -1,0 +1,98 @@
+//! A whole service inside an application: it listens, decides, and runs the application's tasks on the application's own
+//! tokio runtime. Feature `service`.
+//!
+//! Ends no process, installs no signal handlers unless told to, and holds nothing global: several can live in one process.
+
+mod builder;
+mod error;
+mod performer;
+
+pub use builder::Builder;
+pub use error::ServiceError;
+
+use dispatcher_broker::HerePublisher;
+use dispatcher_service::Remote;
+use serde_json::{Map, Value};
+use tokio::task::JoinHandle;
+
+/// A service inside this application; begin with [`Service::builder`].
+#[derive(Debug)]
+pub struct Service;
+
+impl Service {
+    /// Describes a service.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+}
+
+/// A service that runs. Dropping it ends the service at once: tasks that await are dropped where they await. Ask it to
+/// [`stop`](Running::stop) instead.
+#[derive(Debug)]
+pub struct Running {
+    remote: Remote,
+    publisher: HerePublisher,
+    end: JoinHandle<Result<(), ServiceError>>,
+}
+
+impl Running {
+    /// Waits until a task that is published would be heard and run.
+    pub async fn ready(&mut self) -> Result<(), ServiceError> {
+        match self.remote.ready().await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.why().await),
+        }
+    }
+
+    /// Takes no more tasks, lets the running ones finish within `service.shutdown_grace`, and waits for the end.
+    pub async fn stop(self) -> Result<(), ServiceError> {
+        // One that has ended says below how.
+        let _ = self.remote.stop().await;
+        self.ended().await
+    }
+
+    /// As [`Running::stop`], and running tasks are cancelled now.
+    pub async fn hurry(self) -> Result<(), ServiceError> {
+        let _ = self.remote.hurry().await;
+        self.ended().await
+    }
+
+    /// Waits for the end of the service, whoever asks for it.
+    pub async fn ended(mut self) -> Result<(), ServiceError> {
+        (&mut self.end).await.unwrap_or_else(|error| Err(ServiceError::of_join(error)))
+    }
+
+    /// What other parts of the application speak with it by.
+    pub fn remote(&self) -> &Remote {
+        &self.remote
+    }
+
+    /// Publishes to this service alone, within the process.
+    pub fn publisher(&self) -> HerePublisher {
+        self.publisher.clone()
+    }
+
+    /// A control request, as `dispatcher ctl` sends them; the reply has `error` in it when it could not be done.
+    pub async fn control(
+        &self,
+        command: &str,
+        data: Map<String, Value>,
+    ) -> Result<Map<String, Value>, ServiceError> {
+        self.remote.control(command, data).await.map_err(|_| ServiceError::Ended)
+    }
+
+    /// Why it is not there any more.
+    async fn why(&mut self) -> ServiceError {
+        match (&mut self.end).await {
+            Ok(Ok(())) => ServiceError::Ended,
+            Ok(Err(error)) => error,
+            Err(error) => ServiceError::of_join(error),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end.abort();
+    }
+}
