@@ -12,7 +12,7 @@ use syn::spanned::Spanned;
 use syn::{Attribute, Error, ItemFn, Path, Type, Visibility, parse_quote};
 
 use crate::options::Options;
-use crate::signature::{Context, Signature};
+use crate::signature::{Context, Parameter, Signature};
 
 /// Everything that stands in place of the function.
 pub(crate) fn expand(item: &ItemFn, options: &Options, signature: &Signature) -> syn::Result<TokenStream> {
@@ -26,7 +26,7 @@ pub(crate) fn expand(item: &ItemFn, options: &Options, signature: &Signature) ->
     let krate: Path = options.krate.clone().unwrap_or_else(|| parse_quote!(::dispatcher));
     let name = &item.sig.ident;
     let cfgs = attributes(&item.attrs, "cfg");
-    let handle = handle(item);
+    let handle = handle(item, &krate, &signature.parameters);
     let run = run(item, &krate, signature);
     let definition = definition(item, &krate, options);
     let checks = signature.parameters.iter().map(|parameter| {
@@ -60,12 +60,19 @@ pub(crate) fn expand(item: &ItemFn, options: &Options, signature: &Signature) ->
 }
 
 /// The type beside the function, and what publishes.
-fn handle(item: &ItemFn) -> TokenStream {
+fn handle(item: &ItemFn, krate: &Path, parameters: &[Parameter]) -> TokenStream {
     let name = &item.sig.ident;
     let visibility: &Visibility = &item.vis;
     let cfgs = attributes(&item.attrs, "cfg");
     let docs = attributes(&item.attrs, "doc");
     let about = format!("The task [`{0}`](fn@{0}): what publishes it.", name.unraw());
+    let names: Vec<_> = parameters.iter().map(|parameter| &parameter.name).collect();
+    let kinds: Vec<_> = parameters.iter().map(|parameter| &parameter.kind).collect();
+    let start = quote!(#krate::__private::submit(&<#name as #krate::Task>::DEFINITION));
+    let submission = parameters.iter().fold(start, |inner, parameter| {
+        let (value, text) = (&parameter.name, parameter.name.unraw().to_string());
+        quote!(#krate::__private::named(#inner, #text, &#value))
+    });
     quote! {
         #[doc = #about]
         #[doc = ""]
@@ -73,6 +80,21 @@ fn handle(item: &ItemFn) -> TokenStream {
         #(#cfgs)*
         #[allow(non_camel_case_types)]
         #visibility enum #name {}
+
+        #(#cfgs)*
+        #[automatically_derived]
+        #[allow(dead_code, clippy::needless_pass_by_value, clippy::too_many_arguments)]
+        impl #name {
+            /// A run with these arguments, to be published with or without options.
+            #visibility fn submit(#(#names: #kinds),*) -> #krate::Submission {
+                #submission
+            }
+
+            /// The same as `submit`, by the name that it has in Python: `greet::delay(name).await`.
+            #visibility fn delay(#(#names: #kinds),*) -> #krate::Submission {
+                Self::submit(#(#names),*)
+            }
+        }
     }
 }
 

@@ -50,16 +50,18 @@ fn write_value(value: &Value, out: &mut String) {
             }
             out.push('}');
         }
-        Value::Number(number) if number.is_f64() => write_float(number.as_f64().unwrap_or_default(), out),
+        Value::Number(number) if number.is_f64() => {
+            write_float(&format!("{:?}", number.as_f64().unwrap_or_default()), out);
+        }
         other => out.push_str(&other.to_string()),
     }
 }
 
-/// As Python's `repr`: a point in every plain number, a sign and two digits in every exponent.
-fn write_float(float: f64, out: &mut String) {
-    let text = format!("{float:?}");
+/// A float as `Debug` writes it, as Python's `repr`: a point in every plain number, a sign and two digits in every
+/// exponent.
+pub(crate) fn write_float(text: &str, out: &mut String) {
     match text.split_once('e') {
-        None => out.push_str(&text),
+        None => out.push_str(text),
         Some((number, exponent)) => {
             let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));
             // Writing to a String cannot fail.

@@ -6,9 +6,11 @@
 
 mod scanner;
 mod read;
+mod write;
 
 pub use read::{ReadError, from_json};
 pub(crate) use scanner::{Scanner, Token};
+pub use write::{WriteError, to_json};
 
 use std::borrow::Cow;
 

@@ -12,6 +12,7 @@ mod text;
 mod value;
 mod fields;
 mod message;
+mod draft;
 mod same;
 mod control;
 mod chunk;
@@ -19,12 +20,13 @@ mod frame;
 
 pub use chunk::{Assembled, Assembler, ChunkPart, ChunkStats, Partial, split};
 pub use control::{ControlRequest, to_ascii_json};
+pub use draft::{Draft, DraftOptions};
 pub use error::{DecodeError, Reason};
 pub use frame::{
     Done, FrameError, FrameReader, MAX_FRAME, Outcome, Ready, RunHead, TaskError, WORKER_PROTOCOL,
     WorkerFrame, write_cancel, write_reply, write_run, write_stop,
 };
-pub use json::{MAX_DEPTH, MAX_DIGITS, MAX_KEYS, ReadError, entries, from_json, items};
+pub use json::{MAX_DEPTH, MAX_DIGITS, MAX_KEYS, ReadError, WriteError, entries, from_json, items, to_json};
 pub use message::{Decoded, MAX_MESSAGE, MAX_SECONDS, OnDuplicate, TaskMessage, decode};
 pub use name::{MAX_NAME, NameError, check_name, has_dunder_part, is_lambda};
 pub use same::equal as same_json;

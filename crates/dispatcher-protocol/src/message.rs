@@ -47,6 +47,18 @@ pub enum OnDuplicate {
     QueueOne,
 }
 
+impl OnDuplicate {
+    /// As messages say it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Parallel => "parallel",
+            Self::Discard => "discard",
+            Self::Serial => "serial",
+            Self::QueueOne => "queue_one",
+        }
+    }
+}
+
 /// A part of the text, as offsets. No message is longer than [`MAX_MESSAGE`], so 32 bits are enough.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Span {

@@ -6,6 +6,7 @@ use std::any::type_name;
 use std::fmt::Display;
 use std::marker::PhantomData;
 
+use dispatcher_protocol::to_json;
 use serde::Serialize;
 
 use crate::definition::{Failure, Outcome};
@@ -81,7 +82,7 @@ impl Fallible {
 impl Plain {
     /// The end of the run.
     pub fn end<T: TaskResult>(&self, value: T) -> Outcome {
-        match serde_json::to_string(&value) {
+        match to_json(&value) {
             Ok(text) => Ok((text != "null").then_some(text)),
             Err(_) => Err(Failure::Failed {
                 kind: "ResultError".to_owned(),

@@ -6,8 +6,21 @@ pub use crate::call::{Call, Parameter};
 pub use crate::outcome::{IsResult, IsValue, Probe};
 pub use crate::registry::Registered;
 
+use crate::definition::Definition;
+use crate::submission::Submission;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+/// A run of a task, its arguments to come.
+pub fn submit(definition: &Definition) -> Submission {
+    Submission::of(definition)
+}
+
+/// Adds an argument by position; its name is for errors.
+pub fn named(submission: Submission, name: &str, value: &impl Serialize) -> Submission {
+    submission.named(name, value)
+}
 
 /// A type that an argument may have.
 #[diagnostic::on_unimplemented(
