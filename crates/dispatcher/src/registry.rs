@@ -15,7 +15,7 @@ inventory::collect!(Registered);
 
 /// The tasks that may run here.
 ///
-/// ```
+/// ```standalone_crate
 /// use dispatcher::Registry;
 ///
 /// #[dispatcher::task(name = "shop.orders.ship")]
