@@ -139,6 +139,9 @@ def test_a_worker_that_cannot_be_started_is_not_tried_in_a_loop_and_the_service_
     service.launch()
     assert service.process is not None
     assert service.process.wait(timeout=20) == 1
-    assert "4 workers of the pool default in a row could not be started; the last one exited with code 1" in service.log.read_text()
+    assert (
+        "4 workers of the pool default in a row could not be started; the last one exited with code 1"
+        in service.log.read_text()
+    )
     # Four at first, then one at a time.
     assert len(service.records("stillborn")) <= 4 + 3

@@ -19,16 +19,25 @@ from dispatcher.worker.exceptions import DispatcherCancel, DispatcherExit
 record: list[Any] = []
 mark: contextvars.ContextVar[int] = contextvars.ContextVar("mark", default=0)
 together = {"now": 0, "most": 0}
+turn = threading.Lock()
 
 
 @task()
-async def overlap(seconds: float) -> int:
-    """Says how many of these were there at once."""
-    together["now"] += 1
-    together["most"] = max(together["most"], together["now"])
-    await asyncio.sleep(seconds)
-    together["now"] -= 1
+async def overlap(count: int) -> int:
+    """Waits until so many of these are there at once."""
+    with turn:
+        together["now"] += 1
+        together["most"] = max(together["most"], together["now"])
+    while together["most"] < count:
+        await asyncio.sleep(0.005)
+    with turn:
+        together["now"] -= 1
     return together["most"]
+
+
+@task()
+async def rest(seconds: float) -> None:
+    await asyncio.sleep(seconds)
 
 
 @task()

@@ -114,7 +114,7 @@ def test_a_task_may_clean_up(worker: Worker, tmp_path: Path) -> None:
     uuid = worker.run("worker_tasks.clean_up", str(path))
     wait_until(path.exists, "the task")
     worker.cancel(uuid)
-    assert worker.done(uuid)["outcome"] == "cancelled"
+    assert worker.done_by_cancel(uuid)["outcome"] == "cancelled"
     assert path.read_text() == "cleaned"
 
 

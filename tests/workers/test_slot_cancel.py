@@ -42,7 +42,7 @@ def test_a_thread_is_cancelled_without_its_neighbours(make: MakeWorker, tmp_path
     worker.cancel(uuid)
     done = worker.done(uuid)
     assert (done["outcome"], done["result"], done["error"]["type"]) == ("cancelled", "<cancel>", "DispatcherCancel")
-    assert "in sleep_by_steps" in done["error"]["trace"][-1]
+    assert any("in sleep_by_steps" in place for place in done["error"]["trace"])
     go.touch()
     assert all(end["outcome"] == "success" for end in ends(worker, 5).values())
 
@@ -106,7 +106,7 @@ def test_a_signal_without_any_frame_cancels_all_that_runs(make: MakeWorker, tmp_
 
 
 @pytest.mark.parametrize("concurrency", BOTH)
-@pytest.mark.parametrize("task", ["slot_tasks.overlap", "slot_tasks.spin_briefly"])
+@pytest.mark.parametrize("task", ["slot_tasks.rest", "slot_tasks.spin_briefly"])
 def test_cancels_at_any_moment_hit_their_task_or_nothing(make: MakeWorker, concurrency: str, task: str) -> None:
     worker, chance = make(concurrency, 4), random.Random(7)
     open_now: dict[str, bool] = {}

@@ -23,7 +23,7 @@ def test_it_announces_its_slots_and_holds_nothing_unstarted(make: MakeWorker, co
 @pytest.mark.parametrize("concurrency", BOTH)
 def test_as_many_as_there_are_slots_run_at_once(make: MakeWorker, concurrency: str) -> None:
     worker = make(concurrency)
-    uuids = [worker.run("slot_tasks.overlap", 0.5) for _ in range(20)]
+    uuids = [worker.run("slot_tasks.overlap", 20) for _ in range(20)]
     done = ends(worker, 20)
     assert set(done) == set(uuids)
     assert all(end["result"] == 20 for end in done.values())

@@ -163,8 +163,8 @@ def swallow(path: str, times: int) -> int:
 
 @task()
 def clean_up(path: str) -> None:
-    say(path)
     try:
+        say(path)
         time.sleep(3600)
     finally:
         say(path, "cleaned")
