@@ -4,6 +4,7 @@
 //! too much that was published here has not ended. So nothing is dropped for want of room, and nothing leaves the process.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Semaphore, TryAcquireError, watch};
 
@@ -13,6 +14,9 @@ use crate::{BoxFuture, Broker, BrokerError, Delivery, FromBroker, Publish, Settl
 /// holds, so that other publishers find room beside these.
 const UNDER_WAY: usize = 10_000;
 
+/// Room is given back so much at a time: a publisher that waits is not woken for each message that has ended.
+const AT_A_TIME: usize = 256;
+
 /// The way from a process to the service inside it.
 #[derive(Debug)]
 pub struct Here {
@@ -20,13 +24,20 @@ pub struct Here {
     /// None until somebody listens; then the way to them.
     line: watch::Sender<Option<Sink>>,
     room: Semaphore,
+    /// Room that is not given back yet.
+    ended: AtomicUsize,
 }
 
 impl Here {
     /// A broker for these channels; what is published to others is refused.
     pub fn new(channels: &[impl AsRef<str>]) -> Arc<Self> {
         let channels = channels.iter().map(|name| Arc::from(name.as_ref())).collect();
-        Arc::new(Self { channels, line: watch::Sender::new(None), room: Semaphore::new(UNDER_WAY) })
+        Arc::new(Self {
+            channels,
+            line: watch::Sender::new(None),
+            room: Semaphore::new(UNDER_WAY),
+            ended: AtomicUsize::new(0),
+        })
     }
 
     async fn session(&self, sink: Sink) -> Result<(), BrokerError> {
@@ -64,7 +75,9 @@ impl Broker for Here {
     }
 
     fn settle(&self, _handle: u64, _settled: Settled) {
-        self.room.add_permits(1);
+        if self.ended.fetch_add(1, Ordering::Relaxed) + 1 >= AT_A_TIME {
+            self.room.add_permits(self.ended.swap(0, Ordering::Relaxed));
+        }
     }
 
     /// Control replies go nowhere: whoever is here asks the service itself.

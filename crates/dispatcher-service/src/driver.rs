@@ -105,11 +105,12 @@ impl Driver {
             // Whichever came first, the other gets its turn too.
             take_more(&mut news, &mut heard);
             take_more(&mut deliveries, &mut arrived);
+            let now = Instant::now();
             for piece in heard.drain(..) {
-                self.hear(piece);
+                self.hear(piece, now);
             }
             for (broker, what) in arrived.drain(..) {
-                self.deliver(broker, what);
+                self.deliver(broker, what, now);
             }
             while let Some(ended) = self.tenders.try_join_next() {
                 with_its_panic(ended);
@@ -155,8 +156,7 @@ impl Driver {
         self.give_up_questions(now);
     }
 
-    fn hear(&mut self, news: Inbox) {
-        let now = Instant::now();
+    fn hear(&mut self, news: Inbox, now: Instant) {
         match news {
             Inbox::Engine(input) => {
                 if let Input::WorkerExited { worker, .. } = &input {
@@ -212,7 +212,7 @@ impl Driver {
         }
     }
 
-    fn deliver(&mut self, broker: u16, what: FromBroker) {
+    fn deliver(&mut self, broker: u16, what: FromBroker, now: Instant) {
         let Some(link) = self.brokers.get_mut(usize::from(broker)) else { return };
         match what {
             FromBroker::Listening => info!(
@@ -228,7 +228,7 @@ impl Driver {
                     channel: delivery.channel,
                     handle: delivery.handle,
                 };
-                self.engine.handle(Input::Delivery { source, payload: delivery.payload }, Instant::now());
+                self.engine.handle(Input::Delivery { source, payload: delivery.payload }, now);
             }
             FromBroker::Ended(channel) => self.end_channel(broker, &channel),
         }

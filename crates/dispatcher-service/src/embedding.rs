@@ -3,6 +3,7 @@
 //! Where it stands: beside `run`, which the command line uses. An embedded service installs no signal handlers unless it is
 //! told to, tells no service manager anything, and never ends the process: the application owns all of that.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use dispatcher_broker::Broker;
@@ -14,14 +15,14 @@ use crate::config::Config;
 use crate::inbox::{INBOX, Inbox};
 use crate::run::{RunOptions, serve};
 use crate::worker::inside::Performer;
+use crate::worker::launch::Ground;
 
 /// A service that is to run inside an application.
 pub struct Embedding {
     pub(crate) inside: Option<InsidePool>,
     pub(crate) brokers: Vec<Arc<dyn Broker>>,
     pub(crate) handles_signals: bool,
-    /// The service is all that its process is for.
-    pub(crate) alone: bool,
+    pub(crate) ground: Ground,
     pub(crate) inbox: (mpsc::Sender<Inbox>, mpsc::Receiver<Inbox>),
 }
 
@@ -55,14 +56,14 @@ impl Embedding {
             inside: None,
             brokers: Vec::new(),
             handles_signals: false,
-            alone: false,
+            ground: Ground { alone: false, step: None },
             inbox: mpsc::channel(INBOX),
         }
     }
 
     /// The whole process is the service's.
     pub(crate) fn alone() -> Self {
-        Self { handles_signals: true, alone: true, ..Self::new() }
+        Self { handles_signals: true, ground: Ground { alone: true, step: None }, ..Self::new() }
     }
 
     /// Runs tasks inside this process, so many at once; at least one.
@@ -75,6 +76,14 @@ impl Embedding {
     #[must_use]
     pub fn broker(mut self, broker: Arc<dyn Broker>) -> Self {
         self.brokers.push(broker);
+        self
+    }
+
+    /// The program `dispatcher`, which stands between the service and its worker processes. Without it that is the program
+    /// we are in, whose `main` has to begin with [`become_worker`](crate::become_worker).
+    #[must_use]
+    pub fn program(mut self, program: PathBuf) -> Self {
+        self.ground.step = Some(program);
         self
     }
 

@@ -93,7 +93,7 @@ pub(crate) async fn serve(
     options: RunOptions,
     embedding: Embedding,
 ) -> Result<(), RunError> {
-    let Embedding { inside, brokers, handles_signals, alone, inbox: (inbox, news) } = embedding;
+    let Embedding { inside, brokers, handles_signals, ground, inbox: (inbox, news) } = embedding;
     if inside.is_some() && config.raw.get("pools").is_none() {
         // Nobody has asked for processes.
         config.pools.clear();
@@ -101,7 +101,7 @@ pub(crate) async fn serve(
     announce_policy(&config);
     let brokers = [setup::brokers(&config)?, brokers].concat();
     let engine_config = setup::engine(&config, &options, inside.as_ref())?;
-    let launchers = setup::workers::launchers(&config, &options)?;
+    let launchers = setup::workers::launchers(&config, &options, &ground)?;
     let (deliveries, arrivals) = mpsc::channel(DELIVERIES);
 
     // The driver's end is the service's end; these end with it.
@@ -114,7 +114,7 @@ pub(crate) async fn serve(
     let launchers = staff(launchers, &mut helpers, &mut finishers).into_iter().map(Maker::Processes);
     let makers = launchers.chain(inside.map(|inside| Maker::Inside(inside.performer))).collect();
     let beat = Beat::default();
-    let stall_limit = config.stall_limit.filter(|_| alone);
+    let stall_limit = config.stall_limit.filter(|_| ground.alone);
     let watch = stall_limit.map(|limit| watch_driver(limit, &beat, &inbox)).transpose()?;
     let (open, opened) = watch::channel(false);
     let links = link(brokers, &options, (&inbox, deliveries, opened), (&mut helpers, &mut finishers));
@@ -133,7 +133,7 @@ pub(crate) async fn serve(
         tenders: JoinSet::new(),
         end: None,
         open,
-        manager: alone.then(Manager::of_environment).flatten(),
+        manager: ground.alone.then(Manager::of_environment).flatten(),
         beat: beat.clone(),
     };
     // A task like the others: what runs at the root of the runtime costs a look at every descriptor each time that

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 /// One run of one task, from the inside. Cheap to clone.
 #[derive(Clone)]
 pub struct TaskContext {
-    run: Arc<RunInfo>,
+    run: Arc<dyn Details>,
     token: CancellationToken,
     host: Arc<dyn Host>,
 }
@@ -31,6 +31,37 @@ pub struct RunInfo {
     pub attempt: u32,
     /// The worker's number in its service.
     pub worker_id: u32,
+}
+
+/// The same, from wherever it is kept already.
+pub(crate) trait Details: Send + Sync + 'static {
+    fn uuid(&self) -> &str;
+    fn task(&self) -> &str;
+    fn queue(&self) -> &str;
+    fn attempt(&self) -> u32;
+    fn worker_id(&self) -> u32;
+}
+
+impl Details for RunInfo {
+    fn uuid(&self) -> &str {
+        &self.uuid
+    }
+
+    fn task(&self) -> &str {
+        &self.task
+    }
+
+    fn queue(&self) -> &str {
+        &self.queue
+    }
+
+    fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    fn worker_id(&self) -> u32 {
+        self.worker_id
+    }
 }
 
 /// How far a run has come.
@@ -63,32 +94,36 @@ pub trait Host: Send + Sync + 'static {
 impl TaskContext {
     /// A run that this host is about to begin.
     pub fn new(run: RunInfo, token: CancellationToken, host: Arc<dyn Host>) -> Self {
-        Self { run: Arc::new(run), token, host }
+        Self::of(Arc::new(run), token, host)
+    }
+
+    pub(crate) fn of(run: Arc<dyn Details>, token: CancellationToken, host: Arc<dyn Host>) -> Self {
+        Self { run, token, host }
     }
 
     /// The message's uuid.
     pub fn uuid(&self) -> &str {
-        &self.run.uuid
+        self.run.uuid()
     }
 
     /// The task's name.
     pub fn task(&self) -> &str {
-        &self.run.task
+        self.run.task()
     }
 
     /// The channel that the message came by; empty for what the service itself starts.
     pub fn queue(&self) -> &str {
-        &self.run.queue
+        self.run.queue()
     }
 
     /// Which try this is, from 1.
     pub fn attempt(&self) -> u32 {
-        self.run.attempt
+        self.run.attempt()
     }
 
     /// The worker's number in its service.
     pub fn worker_id(&self) -> u32 {
-        self.run.worker_id
+        self.run.worker_id()
     }
 
     /// Whether this run was cancelled or is out of time.
@@ -119,7 +154,11 @@ impl TaskContext {
 impl fmt::Debug for TaskContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TaskContext")
-            .field("run", &self.run)
+            .field("uuid", &self.uuid())
+            .field("task", &self.task())
+            .field("queue", &self.queue())
+            .field("attempt", &self.attempt())
+            .field("worker_id", &self.worker_id())
             .field("cancelled", &self.is_cancelled())
             .finish_non_exhaustive()
     }

@@ -3,9 +3,13 @@
 //! A panic is a failure of that run. Knows nothing of wires and slots.
 
 use std::any::Any;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
 
 use futures_util::FutureExt;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
 use crate::context::TaskContext;
 use crate::definition::{Arguments, Body, Definition, Failure, OnCancel, Outcome};
@@ -20,20 +24,37 @@ pub async fn perform(task: &Definition, context: TaskContext, arguments: Argumen
             if task.on_cancel == OnCancel::Cooperate {
                 return run.await.unwrap_or_else(|panic| Err(panicked(&*panic)));
             }
+            if token.is_cancelled() {
+                return Err(Failure::Cancelled);
+            }
+            // The run first: most are over before there is anything to wait for.
             tokio::select! {
                 biased;
-                () = token.cancelled() => Err(Failure::Cancelled),
                 outcome = run => outcome.unwrap_or_else(|panic| Err(panicked(&*panic))),
+                () = token.cancelled() => Err(Failure::Cancelled),
             }
         }
         Body::Blocking(call) => {
-            let run = tokio::task::spawn_blocking(move || {
-                catch_unwind(AssertUnwindSafe(|| call(context, arguments)))
-                    .unwrap_or_else(|panic| Err(panicked(&*panic)))
+            let (end, ended) = oneshot::channel();
+            let runtime = Handle::current();
+            // A thread of its own, and none of the runtime's: one that never comes back would keep the runtime from ending.
+            let thread = thread::Builder::new().name(task.name.to_owned()).spawn(move || {
+                let _within = runtime.enter();
+                let outcome = catch_unwind(AssertUnwindSafe(|| call(context, arguments)));
+                // Whoever has given it up waits for nothing.
+                let _ = end.send(outcome.unwrap_or_else(|panic| Err(panicked(&*panic))));
             });
-            run.await.unwrap_or(Err(Failure::Cancelled))
+            match thread {
+                Ok(_) => ended.await.unwrap_or(Err(Failure::Cancelled)),
+                Err(error) => Err(no_thread(&error)),
+            }
         }
     }
+}
+
+fn no_thread(error: &io::Error) -> Failure {
+    let message = format!("there is no thread for it: {error}; fewer slots need fewer threads");
+    Failure::Failed { kind: "ThreadError".to_owned(), message }
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Failure {

@@ -6,9 +6,11 @@
 mod builder;
 mod error;
 mod performer;
+mod step;
 
 pub use builder::Builder;
 pub use error::ServiceError;
+pub use step::become_worker_if_asked;
 
 use dispatcher_broker::HerePublisher;
 use dispatcher_service::Remote;

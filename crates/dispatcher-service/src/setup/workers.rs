@@ -15,7 +15,7 @@ use crate::RunError;
 use crate::config::{Config, Pool, StartMethod};
 use crate::run::RunOptions;
 use crate::worker::confinement::Confinement;
-use crate::worker::launch::{Launcher, Means, Program, Shared};
+use crate::worker::launch::{Ground, Launcher, Means, Program, Shared};
 use crate::worker::template::{self, TemplateCommand};
 
 /// Variables by which a Python program that hands its service over says where its code is.
@@ -29,12 +29,14 @@ type Made<F> = (Arc<Launcher>, Option<F>);
 pub(crate) fn launchers(
     config: &Config,
     options: &RunOptions,
+    ground: &Ground,
 ) -> Result<Vec<Made<impl Future<Output = ()> + Send + 'static + use<>>>, RunError> {
     let confinements = isolation::confinements(config)?;
     let groups = isolation::groups(config)?;
     let programs = config.pools.iter().any(is_program);
-    let shared = Arc::new(Shared::new(groups, programs)?);
+    let shared = Arc::new(Shared::new(groups, programs, ground)?);
     let made = config.pools.iter().zip(confinements).map(|(pool, confinement)| {
+        let confinement = Confinement { step: ground.step.clone(), ..confinement };
         let owner = confinement.account.as_ref().map(|account| account.uid);
         let (means, template) = means(pool, config, options, confinement);
         let launcher = Launcher::new(means, owner, &shared, isolation::use_of_groups(&pool.worker))?;

@@ -21,7 +21,7 @@ pub const STEP: &str = "dispatcher-worker";
 const NOT_FOR_WORKERS: &[&str] = &["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
 /// Ourselves, even when the file has been replaced meanwhile.
-pub(super) const SELF: &str = "/proc/self/exe";
+pub(crate) const SELF: &str = "/proc/self/exe";
 
 /// What every worker of the pool is made into.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -35,6 +35,9 @@ pub(crate) struct Confinement {
     pub(crate) limits: Vec<(String, u64, u64)>,
     /// Whose end is the worker's end too.
     pub(crate) parent: u32,
+    /// The program that is the step; [`SELF`] when nobody says.
+    #[serde(skip)]
+    pub(crate) step: Option<PathBuf>,
     /// Where it writes itself in, to be in its control group, and whether it must not live without.
     pub(crate) procs: Option<(PathBuf, bool)>,
 }
@@ -64,7 +67,7 @@ impl Confinement {
         if !limits {
             step.limits.clear();
         }
-        let mut command = Command::new(SELF);
+        let mut command = Command::new(self.step.as_deref().unwrap_or(Path::new(SELF)));
         command.arg0(STEP).arg(serde_json::to_string(&step)?).arg(find(program)?).args(args);
         for name in NOT_FOR_WORKERS {
             command.env_remove(name);

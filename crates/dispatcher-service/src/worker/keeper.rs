@@ -41,11 +41,11 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Starts it. `groups` is the folder of our control groups.
-    pub(crate) fn start(groups: Option<&Path>) -> io::Result<Self> {
+    /// Starts it. `groups` is the folder of our control groups; `step`, the program that is the step, if we are not.
+    pub(crate) fn start(groups: Option<&Path>, step: Option<&Path>) -> io::Result<Self> {
         let mark = format!("{}-{:016x}", std::process::id(), fastrand::u64(..));
         let (end, held) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
-        let mut command = Command::new(SELF);
+        let mut command = Command::new(step.unwrap_or(Path::new(SELF)));
         command.arg0(STEP).arg(KEEP).arg(&mark).args(groups).stdin(Stdio::from(end)).stdout(Stdio::null());
         command.env_remove(MARK).spawn()?;
         Ok(Self { mark, _held: held })

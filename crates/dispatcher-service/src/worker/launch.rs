@@ -63,6 +63,15 @@ pub(crate) struct Launched {
     pub(crate) stack: StackPipe,
 }
 
+/// The process that the service is in.
+#[derive(Clone, Debug)]
+pub(crate) struct Ground {
+    /// It is there for the service alone, so every child of it is ours.
+    pub(crate) alone: bool,
+    /// The program that stands between us and workers; none is our own.
+    pub(crate) step: Option<PathBuf>,
+}
+
 /// What the workers of all pools have in common.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -75,10 +84,10 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// `programs`: some workers are programs of their own.
-    pub(crate) fn new(groups: Option<Groups>, programs: bool) -> io::Result<Self> {
-        let orphans = programs.then(Orphans::adopt).transpose()?;
+    pub(crate) fn new(groups: Option<Groups>, programs: bool, ground: &Ground) -> io::Result<Self> {
+        let orphans = (programs && ground.alone).then(Orphans::adopt).transpose()?;
         let folder = groups.as_ref().map(Groups::folder);
-        let keeper = programs.then(|| Keeper::start(folder)).transpose()?;
+        let keeper = programs.then(|| Keeper::start(folder, ground.step.as_deref())).transpose()?;
         Ok(Self { groups, orphans, keeper })
     }
 }

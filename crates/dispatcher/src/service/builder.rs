@@ -12,7 +12,7 @@ use dispatcher_service::{Embedding, RunOptions};
 use serde_json::Value;
 
 use super::performer::Registered;
-use super::{Running, ServiceError};
+use super::{Running, ServiceError, step};
 use crate::registry::Registry;
 
 /// How many tasks run at once when nobody says; as for a worker program.
@@ -30,6 +30,7 @@ pub struct Builder {
     registry: Option<Registry>,
     slots: Option<u16>,
     handles_signals: bool,
+    program: Option<PathBuf>,
     verbose: bool,
 }
 
@@ -83,6 +84,12 @@ impl Builder {
         Self { handles_signals: true, ..self }
     }
 
+    /// The program `dispatcher`, for a configuration with `pools`: it makes a process a worker. Without it that is this program
+    /// if its `main` begins with [`become_worker_if_asked`](super::become_worker_if_asked), else what `PATH` finds.
+    pub fn program(self, path: impl Into<PathBuf>) -> Self {
+        Self { program: Some(path.into()), ..self }
+    }
+
     /// Logs each ordinary start and end of a task, at the level `debug`.
     pub fn verbose(self) -> Self {
         Self { verbose: true, ..self }
@@ -108,6 +115,11 @@ impl Builder {
         embedding = embedding.inside(Arc::new(Registered(registry)), self.slots.unwrap_or(SLOTS));
         if self.handles_signals {
             embedding = embedding.handle_signals();
+        }
+        if config.raw.get("pools").is_some()
+            && let Some(program) = step::program(self.program)?
+        {
+            embedding = embedding.program(program);
         }
         let options = RunOptions { verbose: self.verbose, ..RunOptions::default() };
         let (remote, publisher) = (embedding.remote(), HerePublisher::new(here));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use dispatcher_service::{InsideHost, InsideTask, Performer, Run, RunEnd, Start};
 use serde_json::{Map, Value};
 
-use crate::context::{Host, HostFuture, Progress, RunInfo, TaskContext};
+use crate::context::{Details, Host, HostFuture, Progress, TaskContext};
 use crate::definition::{Arguments, Body, Failure, Outcome};
 use crate::perform::perform;
 use crate::registry::Registry;
@@ -26,20 +26,11 @@ impl Performer for Registered {
         let blocks = matches!(definition.body, Body::Blocking(_));
         let arguments =
             Arguments { args: task.args().map(str::to_owned), kwargs: task.kwargs().map(str::to_owned) };
-        let context = TaskContext::new(info(&task, worker), cancel, Arc::new(Inside(host)));
+        let inside = Arc::new(Inside { task, worker, host });
+        let context = TaskContext::of(Arc::clone(&inside) as Arc<dyn Details>, cancel, inside);
         let definition = definition.clone();
         let run = Box::pin(async move { end(perform(&definition, context, arguments).await) });
         if blocks { Run::Blocks(run) } else { Run::Awaits(run) }
-    }
-}
-
-fn info(task: &InsideTask, worker: u32) -> RunInfo {
-    RunInfo {
-        uuid: task.uuid().to_owned(),
-        task: task.name().to_owned(),
-        queue: task.channel().to_owned(),
-        attempt: task.attempt(),
-        worker_id: worker,
     }
 }
 
@@ -62,7 +53,34 @@ fn end(outcome: Outcome) -> RunEnd {
     }
 }
 
-struct Inside(InsideHost);
+/// One run, as its context sees it: what it is, and the service that it is in.
+struct Inside {
+    task: InsideTask,
+    worker: u32,
+    host: InsideHost,
+}
+
+impl Details for Inside {
+    fn uuid(&self) -> &str {
+        self.task.uuid()
+    }
+
+    fn task(&self) -> &str {
+        self.task.name()
+    }
+
+    fn queue(&self) -> &str {
+        self.task.channel()
+    }
+
+    fn attempt(&self) -> u32 {
+        self.task.attempt()
+    }
+
+    fn worker_id(&self) -> u32 {
+        self.worker
+    }
+}
 
 impl Host for Inside {
     fn progress(&self, _uuid: &str, _progress: Progress) {}
@@ -72,6 +90,6 @@ impl Host for Inside {
         command: &'a str,
         data: Map<String, Value>,
     ) -> HostFuture<'a, Result<Map<String, Value>, String>> {
-        Box::pin(self.0.control(command, data))
+        Box::pin(self.host.control(command, data))
     }
 }
