@@ -29,10 +29,6 @@ pub(crate) fn expand(item: &ItemFn, options: &Options, signature: &Signature) ->
     let handle = handle(item, &krate, &signature.parameters);
     let run = run(item, &krate, signature);
     let definition = definition(item, &krate, options);
-    let checks = signature.parameters.iter().map(|parameter| {
-        let kind = &parameter.kind;
-        quote_spanned!(kind.span()=> #krate::__private::argument::<#kind>();)
-    });
     Ok(quote! {
         #item
 
@@ -50,11 +46,6 @@ pub(crate) fn expand(item: &ItemFn, options: &Options, signature: &Signature) ->
             #krate::__private::inventory::submit! {
                 #krate::__private::Registered(&<#name as #krate::Task>::DEFINITION)
             }
-
-            #[allow(dead_code)]
-            fn __arguments() {
-                #(#checks)*
-            }
         };
     })
 }
@@ -70,8 +61,10 @@ fn handle(item: &ItemFn, krate: &Path, parameters: &[Parameter]) -> TokenStream 
     let kinds: Vec<_> = parameters.iter().map(|parameter| &parameter.kind).collect();
     let start = quote!(#krate::__private::submit(&<#name as #krate::Task>::DEFINITION));
     let submission = parameters.iter().fold(start, |inner, parameter| {
-        let (value, text) = (&parameter.name, parameter.name.unraw().to_string());
-        quote!(#krate::__private::named(#inner, #text, &#value))
+        let (value, kind) = (&parameter.name, &parameter.kind);
+        let (add, text) =
+            (quote_spanned!(kind.span()=> #krate::__private::named::<#kind>), value.unraw().to_string());
+        quote!(#add(#inner, #text, &#value))
     });
     quote! {
         #[doc = #about]
@@ -109,7 +102,9 @@ fn run(item: &ItemFn, krate: &Path, signature: &Signature) -> TokenStream {
     });
     let taken = signature.parameters.iter().map(|parameter| {
         let (name, kind) = (&parameter.name, &parameter.kind);
-        quote!(let #name: #kind = #call.argument()?;)
+        // Where the type stands, so that a complaint about it is seen there.
+        let read = quote_spanned!(kind.span()=> #krate::__private::argument::<#kind>);
+        quote!(let #name: #kind = #read(&mut #call)?;)
     });
     let passed_context = signature.context.map(|kind| match kind {
         Context::Value => quote!(#context,),

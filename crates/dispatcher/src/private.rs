@@ -6,7 +6,7 @@ pub use crate::call::{Call, Parameter};
 pub use crate::outcome::{IsResult, IsValue, Probe};
 pub use crate::registry::Registered;
 
-use crate::definition::Definition;
+use crate::definition::{Definition, Failure};
 use crate::submission::Submission;
 
 use serde::Serialize;
@@ -18,8 +18,16 @@ pub fn submit(definition: &Definition) -> Submission {
 }
 
 /// Adds an argument by position; its name is for errors.
-pub fn named(submission: Submission, name: &str, value: &impl Serialize) -> Submission {
+pub fn named<T: Argument>(submission: Submission, name: &str, value: &T) -> Submission {
     submission.named(name, value)
+}
+
+/// The next argument of a call.
+///
+/// # Errors
+/// As [`Call::argument`].
+pub fn argument<T: Argument>(call: &mut Call<'_>) -> Result<T, Failure> {
+    call.argument()
 }
 
 /// A type that an argument may have.
@@ -31,9 +39,6 @@ pub fn named(submission: Submission, name: &str, value: &impl Serialize) -> Subm
 pub trait Argument: Serialize + DeserializeOwned + Send {}
 
 impl<T: Serialize + DeserializeOwned + Send> Argument for T {}
-
-/// Refuses other types where they are written.
-pub fn argument<T: Argument>() {}
 
 /// How long the dotted name for a path is.
 pub const fn dotted_length(path: &str) -> usize {
