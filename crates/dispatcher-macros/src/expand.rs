@@ -35,6 +35,7 @@ pub(crate) fn expand(item: &ItemFn, options: &Options, signature: &Signature) ->
         #handle
 
         #(#cfgs)*
+        #[allow(clippy::used_underscore_binding)]
         const _: () = {
             #run
 
@@ -76,7 +77,7 @@ fn handle(item: &ItemFn, krate: &Path, parameters: &[Parameter]) -> TokenStream 
 
         #(#cfgs)*
         #[automatically_derived]
-        #[allow(dead_code, clippy::needless_pass_by_value, clippy::too_many_arguments)]
+        #[allow(dead_code, clippy::needless_pass_by_value, clippy::too_many_arguments, clippy::used_underscore_binding)]
         impl #name {
             /// A run with these arguments, to be published with or without options.
             #visibility fn submit(#(#names: #kinds),*) -> #krate::Submission {
