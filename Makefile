@@ -8,7 +8,7 @@ SOME_PYTHON = $(or $(wildcard $(BIN)/python),$(PYTHON))
 # What the wheel is made of: it is built anew when one of these changes.
 SOURCES := $(shell find crates python packaging pyproject.toml Cargo.toml Cargo.lock -type f -not -name '*.pyc' -not -path '*/tests/*' 2>/dev/null)
 
-.PHONY: help demo test test-rust test-python postgres postgres-stop bench faults soak conformance compat lint fmt clean
+.PHONY: help demo test test-rust test-python postgres postgres-stop bench bench-native faults soak conformance compat lint fmt clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -53,6 +53,9 @@ postgres-stop: ## stop it
 
 bench: $(VENV)/wheel ## figures beside dispatcherd, in one run
 	@$(BIN)/python bench/run.py
+
+bench-native: $(VENV)/wheel ## the same for native workers and publishers, beside other crates
+	@$(BIN)/python bench/run.py --native
 
 faults: $(VENV)/wheel ## break one thing after another: what came of it, beside dispatcherd
 	@$(BIN)/python faults/run.py --json .run/faults.json --write docs/reference/faults.md

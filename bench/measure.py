@@ -14,7 +14,7 @@ from pathlib import Path
 
 import control
 import processes
-from systems import BenchError, System, Trial
+from systems import PYTHON, BenchError, Program, System, Trial
 
 Figures = dict[str, float]
 
@@ -40,9 +40,11 @@ class Setting:
     postgres: int
     """The pid of the server."""
 
-    def trial(self, system: System, least: int = 2, most: int = 2, socket: bool = False) -> Trial:
+    def trial(
+        self, system: System, least: int = 2, most: int = 2, socket: bool = False, program: Program = PYTHON
+    ) -> Trial:
         """A fresh trial of a system."""
-        return Trial(system, self.dsn, self.place, (least, most), socket)
+        return Trial(system, self.dsn, self.place, (least, most), socket, program)
 
 
 class Usage:
@@ -68,15 +70,16 @@ def hold_workers(trial: Trial, count: int) -> Path:
     return gate
 
 
-def drain(setting: Setting, system: System, fill: str = "burst") -> Figures:
+def drain(setting: Setting, system: System, fill: str = "burst", program: Program = PYTHON) -> Figures:
     """Tasks queued behind two held workers by one of the publisher's actions, then let go."""
-    with setting.trial(system) as trial:
+    held = 2 * program.slots
+    with setting.trial(system, program=program) as trial:
         trial.start_warm()
         before = trial.received()
-        gate = hold_workers(trial, 2)
+        gate = hold_workers(trial, held)
         trial.publisher.call(fill, count=setting.count)
         deadline = time.monotonic() + 120
-        while trial.received() < before + 2 + setting.count:
+        while trial.received() < before + held + setting.count:
             if time.monotonic() > deadline:
                 raise BenchError(f"{system.name} did not take in the burst")
             time.sleep(0.05)

@@ -7,6 +7,7 @@ turn, table.py shows them, `peers-native` has the programs.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -25,9 +26,13 @@ import measure
 import processes
 import systems
 from measure import LATENCY_RATE, Figures, Setting, percentile, read_delays
-from systems import BenchError, Line
+from systems import PYTHON, BenchError, Line, Program, Publisher, Trial
 
-PROGRAMS = Path(__file__).resolve().parent / "peers-native"
+CHECKOUT = Path(__file__).resolve().parent.parent
+PROGRAMS = CHECKOUT / "bench" / "peers-native"
+OURS = (str(PROGRAMS / "target" / "release" / "ours"),)
+"""The program made of this project's crate."""
+EMBEDDED = CHECKOUT / "target" / "release" / "examples" / "embedded_speed"
 CONCURRENCY = 20
 """Tasks at a time in a native worker: one process with that many, or two with half of them each."""
 BATCH = 1000
@@ -99,24 +104,27 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Python:
-    """This service with workers and publishers in Python."""
+class Service:
+    """This service, with workers and publishers of one language."""
 
-    name: str = "dispatcher, Python"
+    name: str
+    program: Program = PYTHON
+    """Its workers."""
+    publishes_natively: bool = False
     durable: bool = False
 
     def publish(self, setting: Setting) -> Figures:
         """With nobody listening."""
-        with setting.trial(systems.ours()) as trial:
-            trial.publisher.call("burst", count=100)
-            one = trial.publisher.rate("burst", setting.count)
-            return {"one_rate": one, "many_rate": trial.publisher.rate("batches", setting.count, size=BATCH)}
+        with setting.trial(systems.ours()) as trial, self._publisher(setting, trial) as publisher:
+            publisher.call("burst", count=100)
+            one = publisher.rate("burst", setting.count)
+            return {"one_rate": one, "many_rate": publisher.rate("batches", setting.count, size=BATCH)}
 
     def drain(self, setting: Setting) -> Figures:
-        """Queued in the service behind two held workers of one slot, then let go."""
+        """Queued in the service behind two held workers, then let go."""
         postgres = Spent(setting.postgres)
         with postgres.spent():
-            figures = measure.drain(setting, systems.ours(), fill="batches")
+            figures = measure.drain(setting, systems.ours(), fill="batches", program=self.program)
         return {
             "drain_rate": figures["drain_rate"],
             "drain_cpu": figures["drain_cpu_tree"],
@@ -125,8 +133,39 @@ class Python:
         }
 
     def latency(self, setting: Setting) -> Figures:
-        """As `measure.latency` takes it."""
-        return measure.latency(setting, systems.ours())
+        """On a service with nothing else to do."""
+        with setting.trial(systems.ours(), program=self.program) as trial:
+            trial.start_warm()
+            with self._publisher(setting, trial) as publisher:
+                publisher.call("paced", count=LATENCY_COUNT, rate=LATENCY_RATE)
+                return _latency(read_delays(trial.delays, LATENCY_COUNT, self.name))
+
+    def _publisher(self, setting: Setting, trial: Trial) -> Line:
+        if not self.publishes_natively:
+            return Publisher(trial.system, trial.place)
+        environment = {**os.environ, "BENCH_URL": _url(setting.dsn), "BENCH_CHANNEL": trial.channel}
+        return Line([*OURS, "publish"], environment, trial.place / "ours.log")
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A service inside an application, which runs tasks on the application's runtime: no Postgres, no processes."""
+
+    name: str
+    durable: bool = False
+
+    def drain(self, setting: Setting) -> Figures:
+        """Published from the same process while they run, as there is nothing to be queued before."""
+        count = setting.count * 25
+        command = [str(EMBEDDED), str(count), str(CONCURRENCY)]
+        before = os.times()
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        after = os.times()
+        if done.returncode:
+            raise BenchError(f"{self.name} failed: {done.stderr.strip()}")
+        spent = after.children_user + after.children_system - before.children_user - before.children_system
+        rate = json.loads(done.stdout)["tasks_a_second"]
+        return {"drain_rate": rate, "drain_cpu": spent / count * 1e6, "drain_runs": 1.0}
 
 
 def _latency(delays: list[float]) -> Figures:
@@ -247,12 +286,17 @@ def _url(dsn: str) -> str:
 def build() -> None:
     """The programs, in release mode; cargo says how far it is."""
     print(f"building {PROGRAMS} (the first time takes some minutes)", file=sys.stderr, flush=True)
-    subprocess.run(["cargo", "build", "--release", "--manifest-path", PROGRAMS / "Cargo.toml"], check=True)
+    cargo = ["cargo", "build", "--release", "--manifest-path"]
+    subprocess.run([*cargo, PROGRAMS / "Cargo.toml"], check=True)
+    example = ["--package", "dispatcher", "--features", "service", "--example", EMBEDDED.name]
+    subprocess.run([*cargo, CHECKOUT / "Cargo.toml", *example], check=True)
 
 
-Native = Table | Python
+Native = Table | Service | Embedded
 SYSTEMS: tuple[Native, ...] = (
-    Python(),
+    Service("dispatcher, Python"),
+    Service("dispatcher, Rust publisher", publishes_natively=True),
+    Embedded("dispatcher, embedded"),
     Table("graphile_worker 0.14", "graphile", "SELECT count(*) FROM graphile_worker._private_jobs"),
     Table("apalis-postgres 1.0", "apalis", "SELECT count(*) FROM apalis.jobs WHERE status <> 'Done'"),
     Table("fang 0.11, async", "fang", "SELECT count(*) FROM fang_tasks", bulk=False, most=2_000),
@@ -261,6 +305,6 @@ MEASUREMENTS = ("publish", "drain", "latency")
 
 
 def take(system: Native, row: str, setting: Setting) -> Figures:
-    """One measurement of one system."""
-    measurement: Callable[[Setting], Figures] = getattr(system, row)
+    """One measurement of one system; nothing if it is not made for that."""
+    measurement: Callable[[Setting], Figures] = getattr(system, row, lambda _setting: {})
     return measurement(setting)

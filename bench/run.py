@@ -43,6 +43,13 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--rows", nargs="+", choices=list(MEASUREMENTS), default=list(MEASUREMENTS), help="what to measure"
     )
+    parser.add_argument(
+        "--systems",
+        nargs="+",
+        choices=[system.name for system in native.SYSTEMS],
+        metavar="NAME",
+        help="of the native systems, only these; ratios are to the first",
+    )
     parser.add_argument("--reps", type=int, default=3, help="repetitions (default %(default)s)")
     parser.add_argument("--n", type=int, default=20_000, help="tasks in a burst (default %(default)s)")
     parser.add_argument(
@@ -78,11 +85,15 @@ def measure_all(rows: list[str], repetitions: int, setting: Setting) -> list[dic
     return in_turn(rows, [system.name for system in compared], repetitions, take)
 
 
-def measure_native(rows: list[str], repetitions: int, setting: Setting) -> list[dict[str, Any]]:
-    """The same for native systems."""
+def measure_native(
+    rows: list[str], names: list[str] | None, repetitions: int, setting: Setting
+) -> list[dict[str, Any]]:
+    """The same for native systems, for all if none is named."""
     native.build()
     by_name = {system.name: system for system in native.SYSTEMS}
-    return in_turn(rows, list(by_name), repetitions, lambda row, name: native.take(by_name[name], row, setting))
+    return in_turn(
+        rows, names or list(by_name), repetitions, lambda row, name: native.take(by_name[name], row, setting)
+    )
 
 
 def in_turn(
@@ -130,7 +141,7 @@ def main() -> int:
             pid = int((server.data / "postmaster.pid").read_text().split()[0])
             setting = Setting(server.dsn, Path(place), asked.n, pid)
             if is_native:
-                runs = measure_native(asked.native or list(native.MEASUREMENTS), asked.reps, setting)
+                runs = measure_native(asked.native or list(native.MEASUREMENTS), asked.systems, asked.reps, setting)
             else:
                 runs = measure_all(asked.rows, asked.reps, setting)
         about = {

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ service:
     sync_connection_factory: {sdk}.brokers.pg_notify.connection_saver
     channels: [{channel}]
     default_publish_channel: {channel}
-{socket}"""
+{socket}{worker}"""
 
 PRELOAD = """\
   process_manager_kwargs:
@@ -48,6 +49,25 @@ SOCKET = """\
 publish:
   default_broker: pg_notify
 """
+
+
+WORKER = """\
+worker:
+  command: {command}
+  slots: {slots}
+"""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What the workers of a service are: a command, or Python if there is none."""
+
+    command: tuple[str, ...] = ()
+    slots: int = 1
+    """Tasks at a time in one of them."""
+
+
+PYTHON = Program()
 
 
 class BenchError(RuntimeError):
@@ -145,7 +165,13 @@ class Trial:
     """One system, at work for one measurement: `with Trial(system, dsn, place) as trial`."""
 
     def __init__(
-        self, system: System, dsn: str, place: Path, workers: tuple[int, int] = (2, 2), socket: bool = False
+        self,
+        system: System,
+        dsn: str,
+        place: Path,
+        workers: tuple[int, int] = (2, 2),
+        socket: bool = False,
+        program: Program = PYTHON,
     ) -> None:
         """`socket`: whether the service listens on `socket_path` as well."""
         self.system, self.place = system, place
@@ -160,6 +186,9 @@ class Trial:
             "dsn": dsn,
             "sdk": system.sdk,
             "channel": self.channel,
+            "worker": WORKER.format(command=json.dumps(program.command), slots=program.slots)
+            if program.command
+            else "",
             "socket": SOCKET.format(path=self.socket_path) if socket else "",
         }
         self.log = (place / f"{system.name}.log").open("ab")

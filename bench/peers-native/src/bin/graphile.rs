@@ -2,6 +2,7 @@
 //!
 //! Without those two it takes one job for each slot and wake-up, and a backlog drains at the pace of its poll. A job of a worker that is
 //! killed runs again. Where it stands: a program of the benchmark.
+#![expect(clippy::large_futures, reason = "made once, at the start")]
 
 use std::ops::Range;
 use std::time::Duration;
