@@ -1,13 +1,19 @@
 //! The frames between the service and a worker: one JSON object a line.
 //!
 //! What a worker writes is read as hostile: a frame of a known kind that makes no sense, a line longer than the
-//! limit or half a line at the end is an error that ends that worker and nothing else. Here are the kinds of
-//! frames and their writers; `reader` cuts the stream, `parse` reads one line.
+//! limit or half a line at the end is an error that ends that worker and nothing else. Here are the frames of a worker and
+//! the writers of the service's; `parse` reads a worker's line, `orders` a service's, `answers` writes what a worker says,
+//! `reader` and `lines` cut the streams.
 
+mod lines;
 mod parse;
+mod orders;
 mod reader;
+mod answers;
 
-pub use reader::FrameReader;
+pub use answers::{Finished, write_control, write_done, write_progress, write_ready, write_shutdown};
+pub use orders::{RunFrame, RunMessage, ServiceFrame, Setup, follow_ups};
+pub use reader::{FrameReader, ServiceReader};
 
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -20,6 +26,18 @@ pub const MAX_FRAME: usize = 16 * 1024 * 1024;
 
 /// The version of the worker protocol spoken here.
 pub const WORKER_PROTOCOL: u32 = 1;
+
+/// The longest result that a worker sends, in bytes of JSON.
+pub const MAX_RESULT: usize = 1024 * 1024;
+
+/// The longest error text that a worker sends, in characters.
+pub const MAX_ERROR_TEXT: usize = 4000;
+
+/// The longest text of a task's progress, in bytes.
+pub const MAX_PROGRESS_TEXT: usize = 1024;
+
+/// The longest data of a task's progress, in bytes of JSON.
+pub const MAX_PROGRESS_DATA: usize = 16 * 1024;
 
 /// How a task ended, as its worker says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +80,17 @@ pub struct Done {
     pub is_stopping: bool,
 }
 
+/// How far a task has come, as it says itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Progress {
+    /// From 0 to 100.
+    pub percent: Option<f64>,
+    /// For people.
+    pub text: Option<String>,
+    /// For programs.
+    pub data: Option<Value>,
+}
+
 /// A worker can be given tasks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ready {
@@ -89,6 +118,13 @@ pub enum WorkerFrame {
     },
     /// A task has ended.
     Done(Done),
+    /// A running task says how far it has come.
+    Progress {
+        /// The task.
+        uuid: String,
+        /// Within the bounds of [`MAX_PROGRESS_TEXT`] and [`MAX_PROGRESS_DATA`].
+        progress: Box<Progress>,
+    },
     /// A task asks its own service something.
     Control {
         /// Comes back with the reply.

@@ -39,6 +39,11 @@ impl Limits {
     pub(crate) const MESSAGE: Self = Self { depth: MAX_DEPTH, keys: MAX_KEYS };
     /// For texts whose length alone is bounded: a task's result may be as deep as it likes.
     pub(crate) const LENGTH_ONLY: Self = Self { depth: usize::MAX, keys: usize::MAX };
+
+    /// As [`Limits::LENGTH_ONLY`], and no deeper than this.
+    pub(crate) const fn deep(depth: usize) -> Self {
+        Self { depth, keys: usize::MAX }
+    }
 }
 
 /// What a value is, by its first byte.

@@ -65,6 +65,12 @@ fn push(code: u32, out: &mut Vec<u8>) {
     }
 }
 
+/// Cuts a text to this many bytes at most, at the end of a character.
+pub fn shorten(text: &mut String, most: usize) {
+    let end = (0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    text.truncate(end.unwrap_or(0));
+}
+
 /// How many bytes [`write`] needs for a character.
 pub(crate) fn width(character: char) -> usize {
     match character {

@@ -134,6 +134,9 @@ fn shown(frame: WorkerFrame) -> Value {
             json!({"event": "control", "id": id, "command": command, "data": data})
         }
         WorkerFrame::Shutdown => json!({"event": "shutdown"}),
+        WorkerFrame::Progress { uuid, progress } => json!({
+            "event": "progress", "uuid": uuid, "percent": progress.percent, "text": progress.text, "data": progress.data,
+        }),
         WorkerFrame::Unknown(name) => json!({"event": "unknown", "name": name}),
     }
 }

@@ -7,6 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+pub use dispatcher_protocol::Progress;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
@@ -62,17 +63,6 @@ impl Details for RunInfo {
     fn worker_id(&self) -> u32 {
         self.worker_id
     }
-}
-
-/// How far a run has come.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Progress {
-    /// From 0 to 100.
-    pub percent: Option<f64>,
-    /// For people.
-    pub text: Option<String>,
-    /// For programs.
-    pub data: Option<Value>,
 }
 
 /// A boxed future of a host.

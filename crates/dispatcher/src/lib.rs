@@ -34,6 +34,7 @@
 //! | [`perform`] | one run of one task, whoever asked for it |
 //! | `service` | a whole service inside the application (feature `service`) |
 //! | `testing` | testing an application without a service (feature `testing`) |
+//! | [`worker`] | a program of tasks that the service starts as its worker |
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -54,6 +55,8 @@ pub mod perform;
 pub mod service;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(feature = "worker")]
+pub mod worker;
 
 pub use batch::{Batch, submit_many};
 pub use context::TaskContext;

@@ -42,3 +42,14 @@ class BoundContext:
             self._finished_queue.put(request)
             reply: dict[str, Any] = self._message_queue.get()
         return reply
+
+    def progress(self, percent: float | None = None, text: str | None = None, data: Any = None) -> None:
+        """Says how far the task has come; `running` shows the last word of it. Does not wait for an answer.
+
+        :param percent: from 0 to 100
+        :param text: for people, at most 1,024 bytes are kept
+        :param data: for programs, strict JSON of at most 16,384 bytes; more is left out
+        :raises ValueError, TypeError: `data` is no strict JSON
+        """
+        message = {"percent": percent, "text": text, "data": data}
+        self._finished_queue.put({"event": "progress", "worker": self.worker_id, "uuid": self.uuid, **message})

@@ -81,7 +81,7 @@ class Slots:
         self._context = copy_context()
         """That of no run."""
         self._signals = signals = SlotSignals(channel)
-        signals.on_signal = lambda: self._soon(self._signalled)
+        signals.on_signal = lambda: self._soon(self._signalled, tuple(self._runs))
         self._questions = Questions(channel, self._read_within)
         idle_queue = RunQueue(self._questions)
         kind = of_several(worker_class(settings))
@@ -173,8 +173,8 @@ class Slots:
             else:
                 logger.debug("a frame of the unknown kind %r is ignored", event)
 
-    def _signalled(self) -> None:
-        """SIGUSR1 has come. Each cancel frame excuses one; if there is none, all that runs is meant."""
+    def _signalled(self, meant: tuple[Run, ...]) -> None:
+        """SIGUSR1 has come. Each cancel frame excuses one; if there is none, all that ran when it came is meant."""
         self._read()
         now = monotonic()
         while self._excused and now - self._excused[0] > _EXCUSE:
@@ -182,7 +182,7 @@ class Slots:
         if self._excused:
             self._excused.popleft()
             return
-        for run in self._runs:
+        for run in self._runs.intersection(meant):
             run.reach.cancel(again=True)
 
     def _look_whether_to_leave(self) -> None:

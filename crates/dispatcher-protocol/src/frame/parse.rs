@@ -3,31 +3,36 @@
 //! Reads as Python writes: a NaN in a result or a lone surrogate in an error's text is no reason to end a worker.
 //! Keys that are not known are passed over, `null` is as good as absent.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
-use super::{Done, FrameError, Outcome, Ready, TaskError, WorkerFrame};
+use super::{
+    Done, FrameError, MAX_PROGRESS_DATA, MAX_PROGRESS_TEXT, Outcome, Progress, Ready, TaskError, WorkerFrame,
+};
 use crate::json::{self, Kind, Limits, Scanner, Token, Value, each_field};
+use crate::text::shorten;
 use crate::value;
 
 /// How much of an unknown event's name is kept, in characters.
-const NAME_SHOWN: usize = 64;
+pub(super) const NAME_SHOWN: usize = 64;
 
 pub(super) fn parse(line: &[u8]) -> Result<WorkerFrame, FrameError> {
     let Ok(line) = std::str::from_utf8(line) else { return Err(unreadable("not UTF-8")) };
     let mut keys = Keys { line, ..Keys::default() };
     each_field(line, Limits::LENGTH_ONLY, |key, value| keys.put(key, value))
         .map_err(|error| unreadable(&format!("{} at byte {}", error.reason.label(), error.offset)))?;
-    match keys.text("event", keys.event)?.as_str() {
-        "ready" => Ok(WorkerFrame::Ready(keys.ready()?)),
-        "started" => Ok(WorkerFrame::Started { uuid: keys.text("uuid", keys.uuid)? }),
+    match &*text("event", keys.event, line)? {
         "done" => Ok(WorkerFrame::Done(keys.done()?)),
+        "progress" => keys.progress(),
+        "ready" => Ok(WorkerFrame::Ready(keys.ready()?)),
+        "started" => Ok(WorkerFrame::Started { uuid: owned("uuid", keys.uuid, line)? }),
         "control" => keys.control(),
         "shutdown" => Ok(WorkerFrame::Shutdown),
         other => Ok(WorkerFrame::Unknown(other.chars().take(NAME_SHOWN).collect())),
     }
 }
 
-fn unreadable(reason: &str) -> FrameError {
+pub(super) fn unreadable(reason: &str) -> FrameError {
     FrameError::Unreadable { reason: reason.to_owned() }
 }
 
@@ -50,6 +55,9 @@ struct Keys<'a> {
     id: Option<Value>,
     command: Option<Value>,
     control_data: Option<Value>,
+    percent: Option<Value>,
+    text: Option<Value>,
+    data: Option<Value>,
 }
 
 impl Keys<'_> {
@@ -70,27 +78,32 @@ impl Keys<'_> {
             b"id" => &mut self.id,
             b"command" => &mut self.command,
             b"control_data" => &mut self.control_data,
+            b"percent" => &mut self.percent,
+            b"text" => &mut self.text,
+            b"data" => &mut self.data,
             _ => return,
         };
         *slot = Some(value).filter(|value| value.kind != Kind::Null);
     }
 
     fn ready(&self) -> Result<Ready, FrameError> {
-        let slots = self.integer("slots", self.slots)?.unwrap_or(1);
+        let line = self.line;
+        let slots = integer("slots", self.slots, line)?.unwrap_or(1);
         if slots == 0 {
             return Err(unreadable("slots is 0"));
         }
         Ok(Ready {
-            protocol: self.integer("protocol", self.protocol)?.unwrap_or(1),
+            protocol: integer("protocol", self.protocol, line)?.unwrap_or(1),
             slots,
-            ahead: self.integer("ahead", self.ahead)?.unwrap_or(0),
-            tasks: texts("tasks", self.tasks, self.line)?,
-            stack_signals: integers("stack_signals", self.stack_signals, self.line)?,
+            ahead: integer("ahead", self.ahead, line)?.unwrap_or(0),
+            tasks: texts("tasks", self.tasks, line)?,
+            stack_signals: integers("stack_signals", self.stack_signals, line)?,
         })
     }
 
     fn done(&self) -> Result<Done, FrameError> {
-        let outcome = match self.text("outcome", self.outcome)?.as_str() {
+        let line = self.line;
+        let outcome = match &*text("outcome", self.outcome, line)? {
             "success" => Outcome::Success,
             "failure" => Outcome::Failure,
             "cancelled" => Outcome::Cancelled,
@@ -98,22 +111,44 @@ impl Keys<'_> {
             _ => return Err(unreadable("outcome is none of success, failure, cancelled, refused")),
         };
         Ok(Done {
-            uuid: self.text("uuid", self.uuid)?,
+            uuid: owned("uuid", self.uuid, line)?,
             outcome,
-            error: self.error.map(|error| task_error(error, self.line)).transpose()?,
-            time_started: self.time("time_started", self.time_started)?,
-            time_finish: self.time("time_finish", self.time_finish)?,
-            is_stopping: self.flag("is_stopping", self.is_stopping)?,
+            error: self.error.map(|error| task_error(error, line)).transpose()?,
+            time_started: time("time_started", self.time_started, line)?,
+            time_finish: time("time_finish", self.time_finish, line)?,
+            is_stopping: flag("is_stopping", self.is_stopping, line)?,
         })
     }
 
+    /// What is too much, or makes no sense, is left out: no task may end its worker by what it tells of itself.
+    fn progress(&self) -> Result<WorkerFrame, FrameError> {
+        let line = self.line;
+        let uuid = owned("uuid", self.uuid, line)?;
+        let percent = match self.percent {
+            Some(percent) => percent.of(line).parse().ok().filter(|percent| (0.0..=100.0).contains(percent)),
+            None => None,
+        };
+        let text = self.text.filter(|text| text.kind == Kind::Text).map(|text| {
+            let mut text = text.lossy(line);
+            shorten(&mut text, MAX_PROGRESS_TEXT);
+            text
+        });
+        let data = self
+            .data
+            .map(|data| data.of(line))
+            .filter(|data| data.len() <= MAX_PROGRESS_DATA && json::check(data, Limits::MESSAGE).is_ok());
+        let data = data.and_then(|data| serde_json::from_str(data).ok());
+        Ok(WorkerFrame::Progress { uuid, progress: Box::new(Progress { percent, text, data }) })
+    }
+
     fn control(&self) -> Result<WorkerFrame, FrameError> {
-        let id = self.integer("id", self.id)?.ok_or_else(|| unreadable("id is missing"))?;
-        let command = self.text("command", self.command)?;
+        let line = self.line;
+        let id = integer("id", self.id, line)?.ok_or_else(|| unreadable("id is missing"))?;
+        let command = owned("command", self.command, line)?;
         let data = match self.control_data {
             None => serde_json::Map::new(),
             Some(data) => {
-                let json = data.of(self.line);
+                let json = data.of(line);
                 // What is kept as a tree must be no deeper than what is read from a broker.
                 match json::check(json, Limits::MESSAGE) {
                     Ok(Some(Kind::Object)) => value::object(json).nearest(),
@@ -124,40 +159,51 @@ impl Keys<'_> {
         };
         Ok(WorkerFrame::Control { id, command, data })
     }
+}
 
-    fn text(&self, name: &str, value: Option<Value>) -> Result<String, FrameError> {
-        match value {
-            Some(value) if value.kind == Kind::Text => Ok(value.lossy(self.line)),
-            Some(_) => Err(unreadable(&format!("{name} is no text"))),
-            None => Err(unreadable(&format!("{name} is missing"))),
+/// A text, with replacement characters for lone surrogates.
+pub(super) fn text<'a>(name: &str, value: Option<Value>, line: &'a str) -> Result<Cow<'a, str>, FrameError> {
+    match value {
+        Some(value) if value.kind == Kind::Text => {
+            Ok(value.text(line).unwrap_or_else(|| Cow::Owned(value.lossy(line))))
         }
+        Some(_) => Err(unreadable(&format!("{name} is no text"))),
+        None => Err(unreadable(&format!("{name} is missing"))),
     }
+}
 
-    fn integer<T: FromStr>(&self, name: &str, value: Option<Value>) -> Result<Option<T>, FrameError> {
-        let Some(value) = value else { return Ok(None) };
-        match value.of(self.line).parse() {
-            Ok(integer) => Ok(Some(integer)),
-            Err(_) => Err(unreadable(&format!("{name} is no integer of its range"))),
-        }
+fn owned(name: &str, value: Option<Value>, line: &str) -> Result<String, FrameError> {
+    text(name, value, line).map(Cow::into_owned)
+}
+
+pub(super) fn integer<T: FromStr>(
+    name: &str,
+    value: Option<Value>,
+    line: &str,
+) -> Result<Option<T>, FrameError> {
+    let Some(value) = value else { return Ok(None) };
+    match value.of(line).parse() {
+        Ok(integer) => Ok(Some(integer)),
+        Err(_) => Err(unreadable(&format!("{name} is no integer of its range"))),
     }
+}
 
-    /// Seconds since the epoch; 0 when absent or no point in time.
-    fn time(&self, name: &str, value: Option<Value>) -> Result<f64, FrameError> {
-        match value {
-            None => Ok(0.0),
-            Some(value) if matches!(value.kind, Kind::Integer | Kind::Float) => {
-                Ok(value.of(self.line).parse().ok().filter(|time: &f64| time.is_finite()).unwrap_or(0.0))
-            }
-            Some(_) => Err(unreadable(&format!("{name} is no number"))),
+/// Seconds since the epoch; 0 when absent or no point in time.
+fn time(name: &str, value: Option<Value>, line: &str) -> Result<f64, FrameError> {
+    match value {
+        None => Ok(0.0),
+        Some(value) if matches!(value.kind, Kind::Integer | Kind::Float) => {
+            Ok(value.of(line).parse().ok().filter(|time: &f64| time.is_finite()).unwrap_or(0.0))
         }
+        Some(_) => Err(unreadable(&format!("{name} is no number"))),
     }
+}
 
-    fn flag(&self, name: &str, value: Option<Value>) -> Result<bool, FrameError> {
-        match value {
-            None => Ok(false),
-            Some(value) if value.kind == Kind::Bool => Ok(value.of(self.line) == "true"),
-            Some(_) => Err(unreadable(&format!("{name} is neither true nor false"))),
-        }
+pub(super) fn flag(name: &str, value: Option<Value>, line: &str) -> Result<bool, FrameError> {
+    match value {
+        None => Ok(false),
+        Some(value) if value.kind == Kind::Bool => Ok(value.of(line) == "true"),
+        Some(_) => Err(unreadable(&format!("{name} is neither true nor false"))),
     }
 }
 
@@ -177,7 +223,7 @@ fn task_error(error: Value, line: &str) -> Result<TaskError, FrameError> {
 }
 
 /// A list of texts; empty when absent.
-fn texts(name: &str, list: Option<Value>, within: &str) -> Result<Vec<String>, FrameError> {
+pub(super) fn texts(name: &str, list: Option<Value>, within: &str) -> Result<Vec<String>, FrameError> {
     items(list, within, |item, json| (item.kind == Kind::Text).then(|| item.lossy(json)))
         .ok_or_else(|| unreadable(&format!("{name} is no list of texts")))
 }

@@ -1,84 +1,54 @@
-//! Cuts a worker's stream into lines.
-//!
-//! Holds at most the limit and one read beyond it, and gives a long frame's memory back when it has been read.
+//! The two ends of a worker's channel as frames: what a worker says, and what it is told.
 
-use std::io::BufRead;
-
+use super::lines::Lines;
+use super::orders::{self, ServiceFrame};
 use super::parse::parse;
 use super::{FrameError, WorkerFrame};
 
-/// What a buffer may keep when it is empty, in bytes: hundreds of ordinary frames.
-const KEPT: usize = 64 * 1024;
-
-/// Cuts a stream into frames.
+/// Cuts what a worker sends into frames.
 #[derive(Debug)]
-pub struct FrameReader {
-    buffer: Vec<u8>,
-    /// Where the next line begins.
-    start: usize,
-    /// Up to where there is no line end.
-    searched: usize,
-    limit: usize,
-}
+pub struct FrameReader(Lines);
+
+/// Cuts what a service sends to its worker into frames.
+#[derive(Debug)]
+pub struct ServiceReader(Lines);
 
 impl FrameReader {
     /// `limit`: the longest line taken, in bytes without its line feed.
     pub fn new(limit: usize) -> Self {
-        Self { buffer: Vec::new(), start: 0, searched: 0, limit }
+        Self(Lines::new(limit))
     }
 
     /// Where to append what is read next; has room for `wanted` more bytes. Append no more than that, and take
     /// all frames before the next read.
     pub fn space(&mut self, wanted: usize) -> &mut Vec<u8> {
-        self.buffer.drain(..self.start);
-        self.searched -= self.start;
-        self.start = 0;
-        if self.buffer.is_empty() && self.buffer.capacity() > KEPT.max(wanted) {
-            self.buffer = Vec::new();
-        }
-        let needed = self.buffer.len() + wanted;
-        if needed > self.buffer.capacity() {
-            // Doubling, so that a long frame is copied seldom, but never past what the limit lets in.
-            let most = self.limit.saturating_add(1).saturating_add(wanted);
-            let room = (2 * self.buffer.capacity()).min(most).max(needed);
-            self.buffer.reserve_exact(room - self.buffer.len());
-        }
-        &mut self.buffer
+        self.0.space(wanted)
     }
 
     /// The next whole frame; none until more bytes come. Empty lines are passed over.
     pub fn next_frame(&mut self) -> Result<Option<WorkerFrame>, FrameError> {
-        loop {
-            let found = line_end(&self.buffer[self.searched..]);
-            let end = found.map_or(self.buffer.len(), |length| self.searched + length);
-            self.searched = end;
-            if end - self.start > self.limit {
-                return Err(FrameError::TooLong { limit: self.limit });
-            }
-            if found.is_none() {
-                return Ok(None);
-            }
-            let line = &self.buffer[self.start..end];
-            self.start = end + 1;
-            self.searched = self.start;
-            if !line.trim_ascii().is_empty() {
-                return parse(line).map(Some);
-            }
-        }
+        self.0.next()?.map(parse).transpose()
     }
 
     /// The channel has ended: nothing may be left.
     pub fn finish(&self) -> Result<(), FrameError> {
-        match self.buffer.len() - self.start {
-            0 => Ok(()),
-            bytes => Err(FrameError::HalfFrame { bytes }),
-        }
+        self.0.finish()
     }
 }
 
-/// Where the line feed is. The standard library searches by words of memory only through a reader.
-fn line_end(mut bytes: &[u8]) -> Option<usize> {
-    let whole = bytes;
-    let read = bytes.skip_until(b'\n').unwrap_or_default();
-    whole[..read].ends_with(b"\n").then(|| read - 1)
+impl ServiceReader {
+    /// As for [`FrameReader::new`].
+    pub fn new(limit: usize) -> Self {
+        Self(Lines::new(limit))
+    }
+
+    /// As for [`FrameReader::space`].
+    pub fn space(&mut self, wanted: usize) -> &mut Vec<u8> {
+        self.0.space(wanted)
+    }
+
+    /// As for [`FrameReader::next_frame`].
+    pub fn next_frame(&mut self) -> Result<Option<ServiceFrame>, FrameError> {
+        self.0.next()?.map(orders::parse).transpose()
+    }
 }
