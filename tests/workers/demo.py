@@ -1,5 +1,7 @@
-"""The tasks that the transcripts ask of a worker program, in Python; the Rust ones are `examples/worker.rs` of the crate
-`dispatcher`, those in JavaScript `examples/node-worker/worker.mjs`."""
+"""The tasks that the transcripts ask of a worker program, in Python.
+
+Those in Rust are `examples/worker.rs` of the crate `dispatcher`, those in JavaScript `examples/node-worker/worker.mjs`.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Worker programs of any language, started as a service starts them (`worker.command`).
 
-Which there are stands in `workers.toml`, a line each. Where it stands: under the transcripts.
+Which there are stands in `workers.yml`, a line each. Where it stands: under the transcripts.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import shutil
 import socket
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from harness import DEADLINE, HERE, MARK, PYTHON_PATH, Frame, Worker, settings
 
 REPOSITORY = HERE.parent.parent
@@ -26,10 +26,11 @@ NUMBER = 5
 def languages() -> dict[str, dict[str, Any]]:
     """The lines of the table."""
     target = os.environ.get("CARGO_TARGET_DIR", str(REPOSITORY / "target")) + "/debug"
-    text = (HERE / "workers.toml").read_text()
+    text = (HERE / "workers.yml").read_text()
     for name, value in (("python", sys.executable), ("target", target), ("repository", str(REPOSITORY))):
         text = text.replace(f"{{{name}}}", value)
-    return tomllib.loads(text)
+    lines: dict[str, dict[str, Any]] = yaml.safe_load(text)
+    return lines
 
 
 LANGUAGES = languages()

@@ -1,7 +1,7 @@
 """What any worker program has to do, whatever language it is written in: the worker protocol as transcripts.
 
-Each program of `workers.toml` is started as a service starts it and spoken with over its channel. The tasks that it must have:
-`demo.give`, `fail`, `wait`, `block`, `deaf`, `ask` and `tell` (`demo.py` says what they do).
+Each program of `workers.yml` is started as a service starts it and spoken with over its channel. The tasks that it
+must have: `demo.give`, `fail`, `wait`, `block`, `deaf`, `ask` and `tell` (`demo.py` says what they do).
 """
 
 from __future__ import annotations

@@ -96,6 +96,7 @@ impl Engine {
                 self.worker_ready(worker, slots, ahead, tasks);
             }
             Input::TaskStarted { .. } | Input::Tick => {}
+            Input::TaskProgress { worker, uuid, progress } => self.task_progress(worker, &uuid, progress),
             Input::TaskDone { worker, done } => self.task_done(worker, done),
             Input::TakenBack { worker, seqs } => self.taken_back(worker, &seqs),
             Input::WorkerLeaving { worker, unbegun } => self.worker_leaving(worker, &unbegun),

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use dispatcher_protocol::same_json;
+use dispatcher_protocol::{Progress, same_json};
 
 use crate::engine::Engine;
 use crate::event::{CancelReason, DropReason};
@@ -104,6 +104,12 @@ impl Engine {
             ControlFlow::Continue(())
         });
         found
+    }
+
+    /// How far a task that this worker runs has come, as it said last.
+    pub fn progress(&self, worker: WorkerId, uuid: &str) -> Option<&Progress> {
+        let worker = self.pools.iter().find_map(|pool| pool.workers.get(&worker))?;
+        worker.running.iter().find(|running| *running.task.uuid == *uuid)?.progress.as_deref()
     }
 
     /// Shows each task that fits until it is enough: running ones first, then blocked, queued and delayed ones.

@@ -1,6 +1,6 @@
 //! Everything that can happen to the engine.
 
-use dispatcher_protocol::{Done, TaskMessage};
+use dispatcher_protocol::{Done, Progress, TaskMessage};
 
 use crate::task::{PoolId, Source, WorkerId};
 
@@ -45,6 +45,15 @@ pub enum Input {
         worker: WorkerId,
         /// The task.
         uuid: String,
+    },
+    /// A running task says how far it has come. The last word is kept.
+    TaskProgress {
+        /// Which.
+        worker: WorkerId,
+        /// The task.
+        uuid: String,
+        /// What it says.
+        progress: Box<Progress>,
     },
     /// A worker says that a task has ended.
     TaskDone {

@@ -16,7 +16,7 @@ mod usage;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use dispatcher_protocol::Done;
+use dispatcher_protocol::{Done, Progress};
 
 use crate::config::PoolConfig;
 use crate::event::{CancelReason, Event};
@@ -180,6 +180,14 @@ impl Pool {
             self.starts.over();
             self.heard();
             turn.tell(Event::WorkerReady { worker: id, pool: self.id });
+        }
+    }
+
+    /// A running task has said how far it has come.
+    pub(crate) fn told(&mut self, id: WorkerId, uuid: &str, progress: Box<Progress>) {
+        let running = self.workers.get_mut(&id).into_iter().flat_map(|worker| &mut worker.running);
+        if let Some(running) = running.into_iter().find(|running| *running.task.uuid == *uuid) {
+            running.progress = Some(progress);
         }
     }
 

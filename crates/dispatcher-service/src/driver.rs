@@ -164,6 +164,8 @@ impl Driver {
                 }
                 self.engine.handle(input, now);
             }
+            // None of these is the end of a worker.
+            Inbox::Many(inputs) => inputs.into_iter().for_each(|input| self.engine.handle(input, now)),
             Inbox::Ended { worker, done } => self.ended(worker, done, now),
             Inbox::Ask { from, command, data, answer } => self.ask(from, (&command, &data), answer, now),
             Inbox::Stack { worker, stack, before } => self.seen(worker, &stack, before),

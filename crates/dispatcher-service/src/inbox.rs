@@ -16,6 +16,8 @@ pub(crate) const INBOX: usize = 1024;
 pub(crate) enum Inbox {
     /// For the engine as it is.
     Engine(Input),
+    /// The same, several that came together, in their order.
+    Many(Vec<Input>),
     /// A worker's process exists.
     Spawned { worker: WorkerId, pid: i32 },
     /// A task asks its own service something.

@@ -16,9 +16,6 @@ use crate::definition::{Arguments, Body, Definition, Failure, OnCancel, Outcome}
 
 /// Runs a task to its end.
 pub async fn perform(task: &Definition, context: TaskContext, arguments: Arguments) -> Outcome {
-    if context.is_cancelled() {
-        return Err(Failure::Cancelled);
-    }
     match task.body {
         Body::Async(start) => {
             let token = context.cancellation().clone();

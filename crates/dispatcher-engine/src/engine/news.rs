@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dispatcher_protocol::Done;
+use dispatcher_protocol::{Done, Progress};
 
 use super::Engine;
 use crate::event::{DropReason, Event};
@@ -32,6 +32,11 @@ impl Engine {
         let (pool, turn) = pool_of!(self, worker);
         pool.ready(worker, slots, ahead, turn);
         self.routes.learn(pool.id, tasks);
+    }
+
+    pub(super) fn task_progress(&mut self, worker: WorkerId, uuid: &str, progress: Box<Progress>) {
+        let (pool, _) = pool_of!(self, worker);
+        pool.told(worker, uuid, progress);
     }
 
     pub(super) fn task_done(&mut self, worker: WorkerId, done: Done) {

@@ -7,6 +7,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use dispatcher_protocol::Progress;
+
 use super::deadline::{Due, Key};
 use super::turn::Turn;
 use crate::config::PoolConfig;
@@ -88,6 +90,8 @@ pub(crate) struct Running {
     pub(crate) cancelled: Option<CancelReason>,
     /// When its worker is signalled, after a cancel.
     pub(super) grace: Option<Key>,
+    /// How far it has come, as it said last.
+    pub(crate) progress: Option<Box<Progress>>,
 }
 
 /// A task that its worker holds unstarted.
@@ -292,7 +296,15 @@ impl Worker {
         let timeout = task.message.timeout();
         let timeout = timeout.map(|limit| turn.deadlines.add(turn.now + limit, Due::Timeout(self.id, seq)));
         turn.tell_verbose(|| Event::Started { task: Arc::clone(&task), worker: self.id });
-        self.running.push(Running { task, seq, since: turn.now, timeout, cancelled: None, grace: None });
+        self.running.push(Running {
+            task,
+            seq,
+            since: turn.now,
+            timeout,
+            cancelled: None,
+            grace: None,
+            progress: None,
+        });
         if let Some(why) = cancelled {
             self.cancel(self.running.len() - 1, why, turn);
         }

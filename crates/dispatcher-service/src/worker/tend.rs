@@ -3,11 +3,12 @@
 //! Owns the worker's channel, tickets and process. Treats everything the worker says as hostile: a frame that
 //! cannot be read ends this worker and nothing else. Never decides anything about a task (that is the engine's).
 
-use std::io;
+mod heard;
+
 use std::sync::Arc;
 
 use dispatcher_engine::{Exit, Input, Rung, WorkerId};
-use dispatcher_protocol::{FrameReader, MAX_FRAME, WorkerFrame, write_cancel};
+use dispatcher_protocol::{FrameReader, MAX_FRAME, write_cancel};
 use rustix::process::Signal;
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
@@ -98,6 +99,8 @@ struct Tender {
     rung: Option<Rung>,
     inbox: mpsc::Sender<Inbox>,
     reader: FrameReader,
+    /// What the worker said, until it is passed on.
+    news: Vec<Input>,
     /// What the socket did not take yet.
     unsent: Vec<u8>,
     /// Tickets of the run frames being gathered for one write.
@@ -126,6 +129,7 @@ impl Tender {
             rung: None,
             inbox,
             reader: FrameReader::new(MAX_FRAME),
+            news: Vec::new(),
             unsent: Vec::new(),
             seqs: Vec::new(),
             look_again: false,
@@ -323,74 +327,5 @@ impl Tender {
         if self.unsent.is_empty() && std::mem::take(&mut self.look_again) {
             self.process.signal(Signal::USR1);
         }
-    }
-
-    /// Takes in what was read.
-    async fn take_in(&mut self, got: io::Result<usize>) -> Line {
-        match got {
-            Ok(0) => {
-                return match self.reader.finish() {
-                    Ok(()) => Line::Closed,
-                    Err(error) => Line::Broken(error.to_string()),
-                };
-            }
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Line::Closed,
-            Err(error) => return Line::Broken(format!("its channel failed: {error}")),
-        }
-        loop {
-            match self.reader.next_frame() {
-                Ok(Some(frame)) => self.heard(frame).await,
-                Ok(None) => return Line::Open,
-                Err(error) => return Line::Broken(error.to_string()),
-            }
-        }
-    }
-
-    /// What a worker said before it died still counts.
-    async fn read_rest(&mut self) {
-        loop {
-            let got = self.channel.read_now(self.reader.space(READ));
-            if !matches!(got, Ok(count) if count > 0) || !matches!(self.take_in(got).await, Line::Open) {
-                return;
-            }
-        }
-    }
-
-    /// Said before the end of the task is, so that a worker that holds too much is not given the next one.
-    async fn tell_memory(&self) {
-        if let Some(resident) = self.memory.as_ref().and_then(Memory::resident) {
-            let worker = self.worker;
-            self.report(Inbox::Engine(Input::WorkerMemory { worker, resident })).await;
-        }
-    }
-
-    async fn heard(&mut self, frame: WorkerFrame) {
-        let worker = self.worker;
-        let input = match frame {
-            WorkerFrame::Ready(ready) => {
-                // Without tickets nothing could be taken back, so nothing is handed out early.
-                let ahead = if self.tickets.is_some() { ready.ahead } else { 0 };
-                if !self.stack.announce(&ready.stack_signals) {
-                    warn!(target: "dispatcher.pool", worker = worker.0, "one of its stack_signals is none that is ever sent");
-                }
-                Input::WorkerReady { worker, slots: ready.slots, ahead, tasks: ready.tasks }
-            }
-            WorkerFrame::Started { uuid } => Input::TaskStarted { worker, uuid },
-            WorkerFrame::Done(done) => {
-                self.again.ended(&done.uuid);
-                self.tell_memory().await;
-                Input::TaskDone { worker, done }
-            }
-            WorkerFrame::Control { id, command, data } => {
-                return self.report(Inbox::Control { worker, id, command, data }).await;
-            }
-            WorkerFrame::Shutdown => return self.tell_unbegun(Vec::new()).await,
-            WorkerFrame::Unknown(event) => {
-                debug!(target: "dispatcher.pool", worker = worker.0, event, "frame of an unknown kind ignored");
-                return;
-            }
-        };
-        self.report(Inbox::Engine(input)).await;
     }
 }

@@ -132,7 +132,12 @@ async fn call(
         return Ending::badly(Outcome::Refused, "TaskRefused", why);
     }
     let started = now();
-    let ended = perform(task, context.clone(), arguments).await;
+    // A cancel that was read before the task began leaves nothing to begin.
+    let ended = if context.is_cancelled() {
+        Err(Failure::Cancelled)
+    } else {
+        perform(task, context.clone(), arguments).await
+    };
     let finished = now();
     let (outcome, result, error) = match ended {
         Ok(result) => (Outcome::Success, result, None),
