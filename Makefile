@@ -42,6 +42,7 @@ test-rust: ## the Rust tests
 	@cargo test --workspace --locked --doc --quiet
 
 test-python: $(VENV)/wheel ## the Python tests, with the installed wheel
+	@cargo build --locked --quiet -p dispatcher --example worker
 	@$(BIN)/python -m pytest tests/ -n 2
 
 # Needs no more than some Python, so that it works before anything is installed.
