@@ -40,6 +40,7 @@ test: test-rust test-python ## every test, Rust and Python, against a Postgres o
 test-rust: ## the Rust tests
 	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace --locked; else cargo test --workspace --locked --lib --bins --tests; fi
 	@cargo test --workspace --locked --doc --quiet
+	@for example in define publish; do cargo run --locked --quiet -p dispatcher --features testing,tokio-postgres --example $$example >/dev/null || exit 1; done
 
 test-python: $(VENV)/wheel ## the Python tests, with the installed wheel
 	@cargo build --locked --quiet -p dispatcher --example worker

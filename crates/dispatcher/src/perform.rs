@@ -37,9 +37,14 @@ pub async fn perform(task: &Definition, context: TaskContext, arguments: Argumen
         Body::Blocking(call) => {
             let (end, ended) = oneshot::channel();
             let runtime = Handle::current();
+            #[cfg(feature = "testing")]
+            let stand_in = crate::publish::stand_in();
             // A thread of its own, and none of the runtime's: one that never comes back would keep the runtime from ending.
             let thread = thread::Builder::new().name(task.name.to_owned()).spawn(move || {
                 let _within = runtime.enter();
+                // What it publishes in a test belongs to the test.
+                #[cfg(feature = "testing")]
+                let _publisher = stand_in.map(crate::publish::enter);
                 let outcome = catch_unwind(AssertUnwindSafe(|| call(context, arguments)));
                 // Whoever has given it up waits for nothing.
                 let _ = end.send(outcome.unwrap_or_else(|panic| Err(panicked(&*panic))));

@@ -18,7 +18,7 @@ mod config;
 pub(crate) use process::current;
 pub use process::setup;
 #[cfg(feature = "testing")]
-pub(crate) use process::{Entered, enter, scope};
+pub(crate) use process::{Entered, enter, scope, stand_in};
 pub(crate) use source::Source;
 
 use std::fmt;

@@ -33,6 +33,13 @@ async fn first() -> Result<(), Error> {
     greet::delay("second".to_owned(), None).await.map(drop)
 }
 
+/// The same from a task that blocks.
+#[task]
+fn first_blocking() -> Result<(), Error> {
+    let publishing = greet::delay("third".to_owned(), None).into_future();
+    tokio::runtime::Handle::current().block_on(publishing).map(drop)
+}
+
 async fn refused(publishing: impl IntoFuture<Output = Result<dispatcher::Published, Error>>) -> Error {
     publishing.await.unwrap_err()
 }
@@ -119,6 +126,8 @@ async fn eager_tasks_run_as_part_of_publishing_and_their_failures_are_seen() {
     let outbox = Outbox::eager(Registry::all().unwrap());
     outbox.scope(first::delay().into_future()).await.unwrap();
     outbox.assert_published(greet::submit("second".to_owned(), None));
+    outbox.scope(first_blocking::delay().into_future()).await.unwrap();
+    outbox.assert_published(greet::submit("third".to_owned(), None));
     let error = refused(fails::submit().on(outbox.publisher())).await;
     assert_eq!(
         error.to_string(),

@@ -28,7 +28,7 @@ pub fn setup(publisher: Publisher) {
 /// The publisher for whoever names none.
 pub(crate) fn current() -> Result<Publisher, Error> {
     #[cfg(feature = "testing")]
-    if let Some(publisher) = stand_in::get() {
+    if let Some(publisher) = stand_in() {
         return Ok(publisher);
     }
     if let Some(publisher) = &*PUBLISHER.read().unwrap_or_else(PoisonError::into_inner) {
@@ -50,7 +50,7 @@ fn from_environment() -> Result<Publisher, Error> {
 }
 
 #[cfg(feature = "testing")]
-pub(crate) use stand_in::{Entered, enter, scope};
+pub(crate) use stand_in::{Entered, enter, get as stand_in, scope};
 
 /// Publishers of tests, which run at the same time in one process: for a thread, or for a future.
 #[cfg(feature = "testing")]
@@ -68,7 +68,8 @@ mod stand_in {
         static OF_FUTURE: Publisher;
     }
 
-    pub(super) fn get() -> Option<Publisher> {
+    /// The one that counts here.
+    pub(crate) fn get() -> Option<Publisher> {
         let of_future = OF_FUTURE.try_with(Clone::clone).ok();
         of_future.or_else(|| OF_THREAD.with(|stack| stack.borrow().last().cloned()))
     }
