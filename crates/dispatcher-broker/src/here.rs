@@ -3,10 +3,10 @@
 //! Unlike the memory hub it has one listener and keeps nothing: a publisher waits for a service that is not there yet, and while
 //! too much that was published here has not ended. So nothing is dropped for want of room, and nothing leaves the process.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use tokio::sync::{Semaphore, TryAcquireError, watch};
+use tokio::sync::{Semaphore, watch};
 
 use crate::{BoxFuture, Broker, BrokerError, Delivery, FromBroker, Publish, Settled, Sink};
 
@@ -17,42 +17,61 @@ const UNDER_WAY: usize = 10_000;
 /// Room is given back so much at a time: a publisher that waits is not woken for each message that has ended.
 const AT_A_TIME: usize = 256;
 
-/// The way from a process to the service inside it.
+/// The way from a process to the one service inside it.
 #[derive(Debug)]
 pub struct Here {
     channels: Vec<Arc<str>>,
-    /// None until somebody listens; then the way to them.
-    line: watch::Sender<Option<Sink>>,
+    /// Set when the service listens; it does so once.
+    sink: OnceLock<Sink>,
+    /// Whether it is set.
+    listens: watch::Sender<bool>,
     room: Semaphore,
     /// Room that is not given back yet.
     ended: AtomicUsize,
 }
 
 impl Here {
-    /// A broker for these channels; what is published to others is refused.
+    /// A broker that says it has these channels. It takes messages for others too: whoever is here is trusted with names.
     pub fn new(channels: &[impl AsRef<str>]) -> Arc<Self> {
-        let channels = channels.iter().map(|name| Arc::from(name.as_ref())).collect();
         Arc::new(Self {
-            channels,
-            line: watch::Sender::new(None),
+            channels: channels.iter().map(|name| Arc::from(name.as_ref())).collect(),
+            sink: OnceLock::new(),
+            listens: watch::Sender::new(false),
             room: Semaphore::new(UNDER_WAY),
             ended: AtomicUsize::new(0),
         })
     }
 
+    /// Hands one payload over, as soon as somebody listens and there is room. [`BrokerError::Closed`] when the service has
+    /// ended.
+    ///
+    /// A task that publishes more than there is room for waits for tasks that wait for it: it should not wait for ever.
+    pub async fn send(&self, channel: &str, payload: String) -> Result<(), BrokerError> {
+        if self.sink.get().is_none() {
+            let mut listens = self.listens.subscribe();
+            listens.wait_for(|listens| *listens).await.map_err(|_| BrokerError::Closed)?;
+        }
+        let sink = self.sink.get().ok_or(BrokerError::Closed)?;
+        // Its end gives it back.
+        self.room.acquire().await.map_err(|_| BrokerError::Closed)?.forget();
+        let known = self.channels.iter().find(|known| &***known == channel);
+        let channel = known.map_or_else(|| Arc::from(channel), Arc::clone);
+        sink.send(FromBroker::Delivery(Delivery { channel, payload, handle: 0 })).await
+    }
+
     async fn session(&self, sink: Sink) -> Result<(), BrokerError> {
         sink.send(FromBroker::Listening).await?;
-        self.line.send_replace(Some(sink.clone()));
+        if self.sink.set(sink.clone()).is_ok() {
+            self.listens.send_replace(true);
+        }
         sink.closed().await;
-        self.room.close();
         Ok(())
     }
 
-    fn channel(&self, name: &str) -> Result<&Arc<str>, BrokerError> {
-        self.channels.iter().find(|known| &***known == name).ok_or_else(|| BrokerError::Rejected {
-            channel: name.to_owned(),
-            reason: format!("the service in this process listens on {}", self.channels.join(", ")),
-        })
+    /// Nobody listens any more: whoever waits has waited enough.
+    pub fn close(&self) {
+        self.room.close();
+        self.listens.send_replace(true);
     }
 }
 
@@ -83,74 +102,6 @@ impl Broker for Here {
     /// Control replies go nowhere: whoever is here asks the service itself.
     fn publisher(&self) -> Box<dyn Publish> {
         Box::new(Deaf)
-    }
-}
-
-/// Publishes to a service in the same process. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct HerePublisher {
-    broker: Arc<Here>,
-    line: watch::Receiver<Option<Sink>>,
-    sink: Option<Sink>,
-}
-
-impl HerePublisher {
-    /// A publisher for whatever service listens, now or later.
-    pub fn new(broker: Arc<Here>) -> Self {
-        let line = broker.line.subscribe();
-        Self { broker, line, sink: None }
-    }
-
-    /// Hands one payload over, as soon as there is room. [`BrokerError::Closed`] when the service has ended.
-    ///
-    /// A task that publishes more than there is room for waits for tasks that wait for it: it should
-    /// [try](HerePublisher::try_send).
-    pub async fn send(&mut self, channel: &str, payload: String) -> Result<(), BrokerError> {
-        self.broker.room.acquire().await.map_err(|_| BrokerError::Closed)?.forget();
-        self.hand_over(channel, payload).await
-    }
-
-    /// As [`HerePublisher::send`]; a retryable error when there is no room now.
-    pub async fn try_send(&mut self, channel: &str, payload: String) -> Result<(), BrokerError> {
-        match self.broker.room.try_acquire() {
-            Ok(permit) => permit.forget(),
-            Err(TryAcquireError::Closed) => return Err(BrokerError::Closed),
-            Err(TryAcquireError::NoPermits) => {
-                let reason = format!("{UNDER_WAY} messages of this process have not ended yet");
-                return Err(BrokerError::Failed { target: "the service in this process".to_owned(), reason });
-            }
-        }
-        self.hand_over(channel, payload).await
-    }
-
-    /// With the room for one taken, which its end gives back.
-    async fn hand_over(&mut self, channel: &str, payload: String) -> Result<(), BrokerError> {
-        let given_back = |error| {
-            self.broker.room.add_permits(1);
-            error
-        };
-        let channel = Arc::clone(self.broker.channel(channel).map_err(given_back)?);
-        if self.sink.is_none() {
-            let listening = self.line.wait_for(Option::is_some).await.map_err(|_| BrokerError::Closed)?;
-            self.sink.clone_from(&listening);
-        }
-        let Some(sink) = &self.sink else { return Err(BrokerError::Closed) };
-        sink.send(FromBroker::Delivery(Delivery { channel, payload, handle: 0 })).await
-    }
-}
-
-impl Publish for HerePublisher {
-    fn publish<'a>(
-        &'a mut self,
-        channel: &'a str,
-        payloads: &'a [String],
-    ) -> BoxFuture<'a, Result<(), BrokerError>> {
-        Box::pin(async move {
-            for payload in payloads {
-                self.send(channel, payload.clone()).await?;
-            }
-            Ok(())
-        })
     }
 }
 

@@ -23,7 +23,7 @@ pub use backoff::Backoff;
 pub use broker::{BoxFuture, Broker, Delivery, FromBroker, Publish, SelfCheckStats, Settled, Sink};
 pub use client::{Replies, ask};
 pub use error::BrokerError;
-pub use here::{Here, HerePublisher};
+pub use here::Here;
 pub use memory::{MemoryBroker, MemoryHub};
 pub use options::{Options, SelfCheck, Settings};
 pub use pg_notify::{MAX_PAYLOAD, PgNotify, quote_ident};

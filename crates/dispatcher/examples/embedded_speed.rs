@@ -26,7 +26,7 @@ async fn noop(number: u64) {
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let mut number = |default| arguments.next().map_or(Ok(default), |text| text.parse::<u32>());
-    let (tasks, slots, threads) = (number(1_000_000)?, number(10)?, number(2)?);
+    let (tasks, slots, threads) = (number(1_000_000)?, number(10)?, number(1)?);
     let runtime = match threads {
         1 => Builder::new_current_thread().enable_all().build(),
         more => Builder::new_multi_thread().worker_threads(more as usize).enable_all().build(),
@@ -57,18 +57,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 async fn measure(tasks: u64, slots: u16) -> Result<f64, Box<dyn Error + Send + Sync>> {
     let mut service = Service::builder().slots(slots).start()?;
     service.ready().await?;
-    let mut publisher = service.publisher();
     let began = Instant::now();
-    tokio::spawn(async move {
-        for number in 0..tasks {
-            let text = format!(
-                r#"{{"uuid": "6f2b3c5e-1d4a-4f7b-9c8d-{number:012x}", "time_pub": 1795485554.14, "task": "bench.noop", "args": [{number}]}}"#
-            );
-            publisher.send("here", text).await?;
-        }
-        Ok::<_, Box<dyn Error + Send + Sync>>(())
-    })
-    .await??;
+    for number in 0..tasks {
+        let text = format!(
+            r#"{{"uuid": "6f2b3c5e-1d4a-4f7b-9c8d-{number:012x}", "time_pub": 1795485554.14, "task": "bench.noop", "args": [{number}]}}"#
+        );
+        service.deliver(text).await?;
+    }
     while service.control("main", Map::new()).await?["pool"]["finished_count"] != tasks {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

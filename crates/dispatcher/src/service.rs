@@ -12,10 +12,16 @@ pub use builder::Builder;
 pub use error::ServiceError;
 pub use step::become_worker_if_asked;
 
-use dispatcher_broker::HerePublisher;
+use std::sync::Arc;
+
+use dispatcher_broker::{BoxFuture, Here};
 use dispatcher_service::Remote;
 use serde_json::{Map, Value};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::error::{Error, Kind};
+use crate::publish::{Outgoing, Outlet, PATIENCE, Publisher};
 
 /// A service inside this application; begin with [`Service::builder`].
 #[derive(Debug)]
@@ -33,7 +39,7 @@ impl Service {
 #[derive(Debug)]
 pub struct Running {
     remote: Remote,
-    publisher: HerePublisher,
+    here: Arc<Here>,
     end: JoinHandle<Result<(), ServiceError>>,
 }
 
@@ -70,8 +76,16 @@ impl Running {
     }
 
     /// Publishes to this service alone, within the process.
-    pub fn publisher(&self) -> HerePublisher {
-        self.publisher.clone()
+    ///
+    /// Waits while 10,000 messages that came this way have not ended, for 10 s at most: a task that publishes very many has to
+    /// mind that they may wait for its own slot.
+    pub fn publisher(&self) -> Publisher {
+        Publisher::through(Arc::new(ToHere(Arc::clone(&self.here)))).channel(builder::CHANNEL)
+    }
+
+    /// Hands a message over that is text already, as any publisher writes it; as soon as there is room.
+    pub async fn deliver(&self, text: String) -> Result<(), ServiceError> {
+        self.here.send(builder::CHANNEL, text).await.map_err(|_| ServiceError::Ended)
     }
 
     /// A control request, as `dispatcher ctl` sends them; the reply has `error` in it when it could not be done.
@@ -92,6 +106,23 @@ impl Running {
         }
     }
 }
+
+/// The way out of this process that stays in it.
+struct ToHere(Arc<Here>);
+
+impl Outlet for ToHere {
+    fn send(&self, messages: Vec<Outgoing>) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async move {
+            for Outgoing { channel, text } in messages {
+                let sent = timeout(PATIENCE, self.0.send(&channel, text)).await;
+                sent.map_err(|_| Error::from(Kind::TimedOut(FULL.to_owned())))??;
+            }
+            Ok(())
+        })
+    }
+}
+
+const FULL: &str = "the service in this process has no room: too much that was published here has not ended";
 
 impl Drop for Running {
     fn drop(&mut self) {

@@ -86,7 +86,7 @@ async fn asks(ctx: TaskContext) {
 
 #[tokio::test]
 async fn a_task_runs_with_its_arguments() {
-    let mut rig = Rig::new().await;
+    let rig = Rig::new().await;
     rig.publish(json!({"task": "t.add", "args": [20], "kwargs": {"b": 22}})).await;
     seen().wait_for("42").await;
     rig.ended(1).await;
@@ -94,8 +94,19 @@ async fn a_task_runs_with_its_arguments() {
 }
 
 #[tokio::test]
+async fn a_publisher_of_this_process_reaches_its_service_whatever_the_queue_is_called() {
+    let rig = Rig::new().await;
+    let publisher = rig.running.publisher();
+    add::submit(500, 1).on(&publisher).await.unwrap();
+    add::submit(500, 2).queue("of_another_name").on(&publisher).await.unwrap();
+    seen().wait_for("501").await;
+    seen().wait_for("502").await;
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn a_failure_a_panic_and_an_unknown_name_end_their_run_alone() {
-    let mut rig = Rig::new().await;
+    let rig = Rig::new().await;
     for task in ["t.fails", "t.panics", "t.nobody_knows"] {
         rig.publish(json!({"uuid": task, "task": task})).await;
     }
@@ -115,7 +126,7 @@ async fn a_failure_a_panic_and_an_unknown_name_end_their_run_alone() {
 
 #[tokio::test]
 async fn a_cancelled_task_is_dropped_where_it_awaits_and_one_that_cooperates_ends_by_itself() {
-    let mut rig = Rig::new().await;
+    let rig = Rig::new().await;
     for (task, mark) in [("t.sleeps", "c1"), ("t.cooperates", "c2"), ("t.blocks", "c3")] {
         rig.publish(json!({"uuid": mark, "task": task, "args": [mark]})).await;
         seen().wait_for(&format!("{mark} began")).await;
@@ -131,7 +142,7 @@ async fn a_cancelled_task_is_dropped_where_it_awaits_and_one_that_cooperates_end
 
 #[tokio::test]
 async fn a_timeout_ends_async_and_blocking_tasks() {
-    let mut rig = Rig::new().await;
+    let rig = Rig::new().await;
     rig.publish(json!({"uuid": "o1", "task": "t.sleeps", "args": ["o1"], "timeout": 0.05})).await;
     rig.publish(json!({"uuid": "o2", "task": "t.blocks", "args": ["o2"], "timeout": 0.05})).await;
     seen().wait_for("o1 dropped").await;
@@ -143,7 +154,7 @@ async fn a_timeout_ends_async_and_blocking_tasks() {
 
 #[tokio::test]
 async fn one_that_swallows_its_cancel_is_dropped_and_its_slot_comes_back() {
-    let mut rig = Rig::with(|builder| builder.slots(1)).await;
+    let rig = Rig::with(|builder| builder.slots(1)).await;
     rig.publish(json!({"uuid": "s1", "task": "t.stubborn", "args": ["s1"], "timeout": 0.05})).await;
     seen().wait_for("s1 dropped").await;
     rig.publish(json!({"task": "t.add", "args": [100, 1]})).await;
@@ -154,7 +165,7 @@ async fn one_that_swallows_its_cancel_is_dropped_and_its_slot_comes_back() {
 
 #[tokio::test]
 async fn a_thread_that_does_not_give_way_is_given_up_said_and_counted_and_its_slot_comes_back() {
-    let mut rig = Rig::with(|builder| builder.slots(1)).await;
+    let rig = Rig::with(|builder| builder.slots(1)).await;
     rig.publish(json!({"uuid": "n1", "task": "t.never_gives_way", "args": ["n1"], "timeout": 0.05})).await;
     seen().wait_for("n1 began").await;
     rig.publish(json!({"task": "t.add", "args": [200, 1]})).await;
@@ -168,25 +179,25 @@ async fn a_thread_that_does_not_give_way_is_given_up_said_and_counted_and_its_sl
 
 #[tokio::test]
 async fn stop_lets_running_tasks_finish_and_takes_no_more() {
-    let mut rig = Rig::new().await;
+    let rig = Rig::new().await;
     rig.publish(json!({"task": "t.short", "args": ["e1"]})).await;
     seen().wait_for("e1 began").await;
-    let mut publisher = rig.running.publisher();
+    let publisher = rig.running.publisher();
     rig.stop().await;
     assert!(seen().has("e1 ended"));
-    let refused = publisher.send("here", r#"{"task": "t.add", "args": [1, 1]}"#.to_owned()).await;
-    assert!(refused.unwrap_err().is_closed());
+    let refused = add::submit(1, 1).on(&publisher).await.unwrap_err();
+    assert!(!refused.is_retryable(), "{refused}");
 }
 
 #[tokio::test]
 async fn hurry_cancels_what_runs_and_grace_is_what_the_configuration_says() {
-    let mut rig = Rig::new().await;
+    let rig = Rig::new().await;
     rig.publish(json!({"task": "t.sleeps", "args": ["h1"]})).await;
     seen().wait_for("h1 began").await;
     rig.running.hurry().await.unwrap();
     assert!(seen().has("h1 dropped"));
     let config = json!({"version": 2, "service": {"shutdown_grace": 0.05}});
-    let mut rig = Rig::of(Service::builder().config_value(&config)).await;
+    let rig = Rig::of(Service::builder().config_value(&config)).await;
     rig.publish(json!({"task": "t.sleeps", "args": ["h2"]})).await;
     seen().wait_for("h2 began").await;
     rig.stop().await;
@@ -195,7 +206,7 @@ async fn hurry_cancels_what_runs_and_grace_is_what_the_configuration_says() {
 
 #[tokio::test]
 async fn dropping_a_service_ends_it_and_what_it_runs() {
-    let mut rig = Rig::new().await;
+    let rig = Rig::new().await;
     rig.publish(json!({"task": "t.sleeps", "args": ["d1"]})).await;
     seen().wait_for("d1 began").await;
     drop(rig);
@@ -204,7 +215,7 @@ async fn dropping_a_service_ends_it_and_what_it_runs() {
 
 #[tokio::test]
 async fn duplicates_are_told_as_everywhere() {
-    let mut rig = Rig::new().await;
+    let rig = Rig::new().await;
     for _ in 0..3 {
         rig.publish(json!({"task": "t.short", "args": ["q1"], "on_duplicate": "discard"})).await;
     }
@@ -215,7 +226,7 @@ async fn duplicates_are_told_as_everywhere() {
 
 #[tokio::test]
 async fn a_task_may_ask_its_own_service() {
-    let mut rig = Rig::new().await;
+    let rig = Rig::new().await;
     rig.publish(json!({"task": "t.asks"})).await;
     seen().wait_for("asked 1").await;
     rig.stop().await;
@@ -223,7 +234,7 @@ async fn a_task_may_ask_its_own_service() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_tasks_on_several_threads_all_end_and_none_twice() {
-    let mut rig = Rig::new().await;
+    let rig = Rig::new().await;
     for number in 0..20_000 {
         rig.publish(json!({"task": "t.add", "args": [1_000_000, number]})).await;
     }
@@ -235,7 +246,7 @@ async fn many_tasks_on_several_threads_all_end_and_none_twice() {
 
 #[tokio::test]
 async fn two_services_in_one_process_know_nothing_of_each_other() {
-    let (mut one, two) = (Rig::new().await, Rig::new().await);
+    let (one, two) = (Rig::new().await, Rig::new().await);
     one.publish(json!({"task": "t.add", "args": [300, 1]})).await;
     one.ended(1).await;
     assert_eq!(two.control("main", json!({})).await["pool"]["finished_count"], 0);

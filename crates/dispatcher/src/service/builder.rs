@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dispatcher_broker::{Broker, Here, HerePublisher, Options, PgNotify, SocketServer};
+use dispatcher_broker::{Broker, Here, Options, PgNotify, SocketServer};
 use dispatcher_service::config::{self, Config, Source};
 use dispatcher_service::{Embedding, RunOptions};
 use serde_json::Value;
@@ -19,7 +19,7 @@ use crate::registry::Registry;
 const SLOTS: u16 = 10;
 
 /// The channel of publishers in the same process when nobody names another.
-const CHANNEL: &str = "here";
+pub(super) const CHANNEL: &str = "here";
 
 /// Describes a service; see [`crate::Service::builder`].
 #[derive(Default)]
@@ -122,9 +122,13 @@ impl Builder {
             embedding = embedding.program(program);
         }
         let options = RunOptions { verbose: self.verbose, ..RunOptions::default() };
-        let (remote, publisher) = (embedding.remote(), HerePublisher::new(here));
-        let end = tokio::spawn(async move { Ok(embedding.serve(config, options).await?) });
-        Ok(Running { remote, publisher, end })
+        let remote = embedding.remote();
+        let closing = Closing(Arc::clone(&here));
+        let end = tokio::spawn(async move {
+            let _closing = closing;
+            Ok(embedding.serve(config, options).await?)
+        });
+        Ok(Running { remote, here, end })
     }
 
     fn config(&self) -> Result<Config, ServiceError> {
@@ -140,6 +144,15 @@ impl Builder {
             }
         };
         config::load(source).map_err(|complaints| ServiceError::Config(Box::new(complaints)))
+    }
+}
+
+/// However a service ends, nobody waits to publish to it.
+struct Closing(Arc<Here>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 

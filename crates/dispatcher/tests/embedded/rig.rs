@@ -80,8 +80,8 @@ impl Rig {
         Self { running }
     }
 
-    pub(crate) async fn publish(&mut self, message: Value) {
-        self.running.publisher().send("here", message.to_string()).await.unwrap();
+    pub(crate) async fn publish(&self, message: Value) {
+        self.running.deliver(message.to_string()).await.unwrap();
     }
 
     pub(crate) async fn control(&self, command: &str, data: Value) -> Map<String, Value> {
