@@ -41,10 +41,12 @@ test-rust: ## the Rust tests
 	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace --locked; else cargo test --workspace --locked --lib --bins --tests; fi
 	@cargo test --workspace --locked --doc --quiet
 	@for example in define publish; do cargo run --locked --quiet -p dispatcher --features testing,tokio-postgres --example $$example >/dev/null || exit 1; done
+	@cargo run --locked --quiet -p dispatcher --features service --example embedded >/dev/null
 
 test-python: $(VENV)/wheel ## the Python tests, with the installed wheel
 	@cargo build --locked --quiet -p dispatcher --example worker
 	@$(BIN)/python -m pytest tests/ -n 2
+	@cargo run --locked --quiet -p dispatcher --features service --example mixed >/dev/null
 
 # Needs no more than some Python, so that it works before anything is installed.
 postgres: ## a private Postgres where dispatcher.yml looks for it

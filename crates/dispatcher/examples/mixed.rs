@@ -1,4 +1,5 @@
-//! One service with workers in two languages, inside a Rust application: Rust starts a Python task, which starts a Rust task.
+//! One service with a pool of Python workers and one of Rust workers, inside a Rust application: Rust starts a Python task,
+//! which starts a Rust task, which tells the application.
 //!
 //!     cargo run -p dispatcher --example mixed
 //!
@@ -16,13 +17,13 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use dispatcher::service::Running;
-use dispatcher::{Publisher, Service};
+use dispatcher::{Publisher, Registry, Service};
 use serde_json::{Map, Value, json};
 
 const CITIES: [(&str, [f64; 3]); 3] =
     [("Lisbon", [17.5, 19.0, 22.4]), ("Oslo", [-3.0, 0.5, 4.0]), ("Cairo", [28.0, 31.5, 35.0])];
 
-/// Started by Python, by this name.
+/// Started by Python, by this name; runs in a process of its own, this program again.
 #[dispatcher::task(name = "mixed.announce")]
 #[expect(clippy::unused_async, reason = "there is nobody to wait for")]
 async fn announce(city: String, mean: f64) {
@@ -33,6 +34,9 @@ fn main() -> ExitCode {
     // The service starts its Python workers by way of this program.
     if let Some(code) = dispatcher::service::become_worker_if_asked() {
         return code;
+    }
+    if env::args().nth(1).as_deref() == Some("worker") {
+        dispatcher::worker::main();
     }
     match prepare().and_then(|python| show(&python)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -87,10 +91,14 @@ async fn run(dsn: &str, python: &Path) -> Result<(), Box<dyn Error>> {
     let config = json!({
         "version": 2,
         "brokers": {"pg_notify": {"config": {"conninfo": dsn}, "channels": ["mixed"]}},
-        // The tasks of this program run inside it. Each pool has the tasks that its workers know.
-        "pools": {"python": {"max_workers": 2, "preload_modules": ["tasks"], "worker": {"python": python}}},
+        // Each pool gets the tasks that its workers know.
+        "pools": {
+            "python": {"max_workers": 2, "preload_modules": ["tasks"], "worker": {"python": python}},
+            "rust": {"max_workers": 1, "worker": {"command": [env::current_exe()?, "worker"]}},
+        },
     });
-    let mut service = Service::builder().config_value(&config).start()?;
+    // No task runs in this process itself.
+    let mut service = Service::builder().config_value(&config).registry(Registry::new()).start()?;
     service.ready().await?;
     println!("one service: {}", workers(&service).await?);
     let publisher = Publisher::postgres(dsn)?.channel("mixed");
@@ -104,12 +112,11 @@ async fn run(dsn: &str, python: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// How many workers there are of each kind: those with our own pid are in here.
+/// How many workers there are of each kind.
 async fn workers(service: &Running) -> Result<String, Box<dyn Error>> {
     let workers = service.control("workers", Map::new()).await?;
-    let inside = workers.values().filter(|worker| worker["pid"] == std::process::id()).count();
-    let python = workers.values().filter(|worker| worker["pid"].is_i64()).count() - inside;
-    Ok(format!("Python workers: {python} (processes), Rust workers: {inside} (in this process)"))
+    let of = |pool: &str| workers.values().filter(|worker| worker["pool"] == pool).count();
+    Ok(format!("Python workers: {}, Rust workers: {}", of("python"), of("rust")))
 }
 
 async fn wait_for(service: &Running, tasks: usize) -> Result<(), Box<dyn Error>> {

@@ -12,6 +12,7 @@ mod rig;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use dispatcher::context::Progress;
 use dispatcher::service::ServiceError;
 use dispatcher::{Registry, Service, TaskContext};
 use rig::{Rig, seen};
@@ -82,6 +83,24 @@ async fn short(mark: String) {
 async fn asks(ctx: TaskContext) {
     let reply = ctx.control("running", serde_json::Map::new()).await.unwrap();
     seen().note(format!("asked {}", reply.values().filter(|value| value["uuid"] == ctx.uuid()).count()));
+}
+
+#[dispatcher::task(name = "t.tells")]
+async fn tells(ctx: TaskContext) {
+    ctx.progress(Progress { percent: Some(40.0), text: Some("nearly half".to_owned()), data: None });
+    seen().note("told".to_owned());
+    ctx.cancellation().cancelled().await;
+}
+
+#[tokio::test]
+async fn how_far_a_task_has_come_is_shown_while_it_runs() {
+    let rig = Rig::new().await;
+    rig.publish(json!({"uuid": "p1", "task": "t.tells"})).await;
+    seen().wait_for("told").await;
+    let running = rig.control("running", json!({"uuid": "p1"})).await;
+    let shown: Vec<_> = running.values().map(|task| &task["progress"]["percent"]).collect();
+    assert_eq!(shown, [&json!(40.0)]);
+    rig.running.hurry().await.unwrap();
 }
 
 #[tokio::test]

@@ -69,7 +69,8 @@ impl Builder {
         self
     }
 
-    /// The tasks that run inside this process; every task of the program when nobody says.
+    /// The tasks that run inside this process; every task of the program when nobody says. Beside `pools` of the configuration
+    /// an empty one leaves all tasks to them.
     pub fn registry(self, registry: Registry) -> Self {
         Self { registry: Some(registry), ..self }
     }
@@ -112,13 +113,14 @@ impl Builder {
             embedding = embedding.broker(wanted.build()?);
         }
         let registry = self.registry.map_or_else(Registry::all, Ok)?;
-        embedding = embedding.inside(Arc::new(Registered(registry)), self.slots.unwrap_or(SLOTS));
+        let has_pools = config.raw.get("pools").is_some();
+        if !has_pools || !registry.names().is_empty() {
+            embedding = embedding.inside(Arc::new(Registered(registry)), self.slots.unwrap_or(SLOTS));
+        }
         if self.handles_signals {
             embedding = embedding.handle_signals();
         }
-        if config.raw.get("pools").is_some()
-            && let Some(program) = step::program(self.program)?
-        {
+        if has_pools && let Some(program) = step::program(self.program)? {
             embedding = embedding.program(program);
         }
         let options = RunOptions { verbose: self.verbose, ..RunOptions::default() };

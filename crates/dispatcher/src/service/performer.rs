@@ -83,7 +83,9 @@ impl Details for Inside {
 }
 
 impl Host for Inside {
-    fn progress(&self, _uuid: &str, _progress: Progress) {}
+    fn progress(&self, uuid: &str, progress: Progress) {
+        self.host.progress(uuid, progress);
+    }
 
     fn control<'a>(
         &'a self,

@@ -6,7 +6,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use dispatcher_engine::{Task, WorkerId};
+use dispatcher_engine::{Input, Task, WorkerId};
+use dispatcher_protocol::Progress;
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -113,6 +114,13 @@ pub struct InsideHost {
 }
 
 impl InsideHost {
+    /// A run says how far it has come. While the driver has much to hear it is not told: something newer will follow.
+    pub fn progress(&self, uuid: &str, progress: Progress) {
+        let news =
+            Input::TaskProgress { worker: self.worker, uuid: uuid.to_owned(), progress: Box::new(progress) };
+        let _ = self.inbox.try_send(Inbox::Engine(news));
+    }
+
     /// A control request to the service that runs this task; the error is a sentence.
     pub async fn control(
         &self,
