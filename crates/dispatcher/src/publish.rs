@@ -125,7 +125,8 @@ impl Publisher {
         Ok(made.channel("socket"))
     }
 
-    /// Within this process, to a service that is embedded in it with `brokers: {memory: ...}`.
+    /// Within this process, where no service listens: for trying things out without a Postgres. A service inside the
+    /// application has a publisher of its own, a test has an outbox.
     pub fn memory() -> Self {
         Self::over(Source::Memory(MemoryHub::shared().clone()))
     }
