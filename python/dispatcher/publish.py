@@ -20,6 +20,7 @@ from dispatcher.processors.blocker import Blocker
 from dispatcher.registry import (
     DispatcherMethod,
     DispatcherMethodRegistry,
+    ForeignMethod,
     InvalidMethod,
     Message,
     NotRegistered,
@@ -169,7 +170,7 @@ def task(
 
 
 def submit_task(
-    fn: DispatcherCallable | TaskFunction[Any, Any] | TaskClass[Any],
+    fn: DispatcherCallable | TaskFunction[Any, Any] | TaskClass[Any] | str,
     /,
     *,
     args: Iterable[Any] | None = None,
@@ -186,6 +187,7 @@ def submit_task(
 ) -> tuple[Message, str]:
     """Publishes a task, with or without `@task`; gives the message (its `uuid` among it) and its channel.
 
+    fn: the function or class; or the name of a task that this process cannot import, a native one say.
     args, kwargs: what the task is called with; JSON has to be able to express it.
     uuid: its name in logs and control commands; a random one by default.
     queue, timeout, delay, on_duplicate, processor_options: as in `task`, for this one submission.
@@ -206,7 +208,7 @@ def submit_task(
 
 
 def submit_many(
-    fn: DispatcherCallable | TaskFunction[Any, Any] | TaskClass[Any],
+    fn: DispatcherCallable | TaskFunction[Any, Any] | TaskClass[Any] | str,
     calls: Iterable[Iterable[Any] | dict[str, Any]],
     /,
     *,
@@ -218,6 +220,7 @@ def submit_many(
 ) -> tuple[list[Message], str]:
     """Publishes many runs of one task in one round trip, all or none; gives the messages and their channel.
 
+    fn: as in `submit_task`.
     calls: for each run its positional arguments (a list or tuple), or its keyword arguments (a dict).
     queue, timeout, processor_options: as in `task`, for all of them.
     """
@@ -244,6 +247,9 @@ def submit_many(
 
 
 def _method(fn: Any, registry: DispatcherMethodRegistry) -> DispatcherMethod:
+    if isinstance(fn, str):
+        # One that is known here has the options of its `@task`.
+        return registry.lookup_dict.get(fn) or ForeignMethod(fn)
     try:
         return registry.get_from_callable(fn)
     except NotRegistered:

@@ -19,6 +19,8 @@ from dispatcher.config import settings as global_settings
 from dispatcher.message import check_options, dump
 from dispatcher.utils import MODULE_METHOD_DELIMITER, DispatcherCallable, resolve_callable
 
+LONGEST_NAME = 255
+"""Bytes of a task's name; the service refuses longer ones."""
 Message = dict[str, Any]
 """What is published, before it becomes text."""
 Queue = str | Callable[[], str] | None
@@ -174,6 +176,28 @@ class UnregisteredMethod(DispatcherMethod):
         if fn is None:
             raise ImportError(f"there is no {task!r}: its module has no such name")
         super().__init__(fn)
+
+
+class ForeignMethod(DispatcherMethod):
+    """A task that is only published here, by its name: a native one, or one of another project."""
+
+    def __init__(self, task: str) -> None:
+        parts = task.split(MODULE_METHOD_DELIMITER)
+        if len(parts) < 2 or not all(part.isidentifier() for part in parts) or len(task.encode()) > LONGEST_NAME:
+            raise InvalidMethod(
+                f"{task[:80]!r} is no name of a task: names with dots between them, {LONGEST_NAME} bytes at most, "
+                "such as 'app.reports.render'"
+            )
+        super().__init__(_elsewhere)
+        self.name = task
+
+    def serialize_task(self) -> str:
+        """The name, as it was given."""
+        return self.name
+
+
+def _elsewhere() -> None:
+    raise NotRegistered("this task is run by another program")
 
 
 class DispatcherMethodRegistry:

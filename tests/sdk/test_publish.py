@@ -203,3 +203,29 @@ def test_a_task_of_one_service_is_json_of_its_arguments(sent: Any) -> None:
     body, _ = publish.submit_task(Job, args=(5,), uuid="mine")
     assert json.loads(sent()[0]["message"]) == {**body, "args": [5]}
     assert body["uuid"] == "mine"
+
+
+def test_a_task_of_another_program_is_published_by_its_name(sent: Callable[[], list[dict[str, Any]]]) -> None:
+    body, channel = submit_task("shop.orders.ship", args=[17], kwargs={"fast": True}, queue="orders", timeout=5)
+    submit_many("shop.orders.ship", [[1], {"order": 2}], queue="orders")
+    assert (body["task"], channel) == ("shop.orders.ship", "orders")
+    name = '"task": "shop.orders.ship", "time_pub": <float>, "uuid": "<uuid>"'
+    assert [text(entry) for entry in sent()] == [
+        f'{{{name}, "args": [17], "kwargs": {{"fast": true}}, "timeout": 5}}',
+        f'{{{name}, "args": [1]}}',
+        f'{{{name}, "kwargs": {{"order": 2}}}}',
+    ]
+
+
+def test_a_name_that_is_known_here_has_the_options_of_its_task(sent: Callable[[], list[dict[str, Any]]]) -> None:
+    registry = DispatcherMethodRegistry()
+    task(queue="own", timeout=3, decorate=False, registry=registry)(sample)
+    body, channel = submit_task(f"{__name__}.sample", registry=registry)
+    assert (body["timeout"], channel) == (3, "own")
+
+
+@pytest.mark.parametrize("name", ["ship", "shop..ship", "shop.ship it", "shop::ship", "lambda: 1", "a." + "b" * 254])
+def test_a_text_that_names_no_task_is_refused(name: str, sent: Callable[[], list[dict[str, Any]]]) -> None:
+    with pytest.raises(InvalidMethod, match=r"such as 'app\.reports\.render'"):
+        submit_task(name)
+    assert sent() == []

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import sys
 
-from dispatcher.factories import get_publisher_from_settings
-from dispatcher.publish import task
+from dispatcher.publish import submit_task, task
 
 
 @task()
 def summarize(city: str, numbers: list[float]) -> None:
     """Started by Rust; starts a Rust task by its name."""
     mean = sum(numbers) / len(numbers)
-    print(f"  python  {city}: {len(numbers)} numbers summed up, on to Rust", flush=True)
-    message = {"task": "mixed.announce", "args": [city], "kwargs": {"mean": mean}}
-    get_publisher_from_settings().publish_message(message=json.dumps(message))
+    # In one write, as the lines of several processes meet in one output.
+    sys.stdout.write(f"  python  {city}: {len(numbers)} numbers summed up, on to Rust\n")
+    sys.stdout.flush()
+    submit_task("mixed.announce", args=[city], kwargs={"mean": mean})
