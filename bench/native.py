@@ -295,7 +295,7 @@ def build() -> None:
 Native = Table | Service | Embedded
 SYSTEMS: tuple[Native, ...] = (
     Service("dispatcher, Python"),
-    Service("dispatcher, Rust publisher", publishes_natively=True),
+    Service("dispatcher, Rust", Program((*OURS, "work"), CONCURRENCY // 2), publishes_natively=True),
     Embedded("dispatcher, embedded"),
     Table("graphile_worker 0.14", "graphile", "SELECT count(*) FROM graphile_worker._private_jobs"),
     Table("apalis-postgres 1.0", "apalis", "SELECT count(*) FROM apalis.jobs WHERE status <> 'Done'"),

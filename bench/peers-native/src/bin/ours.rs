@@ -1,12 +1,15 @@
-//! This project's own crate: a publisher over `pg_notify`.
+//! This project's own crate: a publisher over `pg_notify`, and a worker program for a service that bench/native.py starts.
 //!
-//! Its tasks have the names of those in `bench/app/bench_tasks.py`, whose workers run them. Where it stands: a program of the
-//! benchmark.
+//! Its tasks have the names of those in `bench/app/bench_tasks.py`, so whoever publishes may be of either language. Where it
+//! stands: a program of the benchmark.
 #![expect(clippy::unused_async, reason = "an async task has no thread to itself, whether it awaits or not")]
 
 use std::env;
 use std::io;
 use std::ops::Range;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
 
 use dispatcher::Publisher;
 use peers_native::{Error, Publish, System};
@@ -21,6 +24,16 @@ async fn stamp(sent: f64) -> io::Result<()> {
     peers_native::stamp(sent)
 }
 
+/// Counts itself, then keeps its slot until the file is there.
+#[dispatcher::task(name = "bench_tasks.hold")]
+async fn hold(path: String) -> io::Result<()> {
+    peers_native::count()?;
+    while !Path::new(&path).exists() {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    Ok(())
+}
+
 struct Ours;
 
 impl System for Ours {
@@ -31,7 +44,7 @@ impl System for Ours {
     }
 
     async fn work(_url: &str, _concurrency: usize) -> Result<(), Error> {
-        Err("its tasks are run by a service".into())
+        Err("a worker of ours is started by its service".into())
     }
 
     async fn publisher(url: &str) -> Result<Line, Error> {
@@ -58,7 +71,10 @@ impl Publish for Line {
     }
 }
 
-#[tokio::main]
-async fn main() -> Result<(), Error> {
-    peers_native::main::<Ours>().await
+fn main() -> Result<ExitCode, Error> {
+    if env::args().nth(1).as_deref() == Some("work") {
+        return Ok(dispatcher::worker::Builder::new().run());
+    }
+    tokio::runtime::Runtime::new()?.block_on(peers_native::main::<Ours>())?;
+    Ok(ExitCode::SUCCESS)
 }
