@@ -132,7 +132,7 @@ def test_a_stop_gives_what_runs_its_time_and_leaves_nothing(
     (tmp_path / "go").touch()
     assert service.process.wait(20) == 0
     assert '"lost"' not in service.log.read_text()
-    assert not service.processes()
+    wait_until(lambda: not service.processes(), "end of its workers")
 
 
 def test_nothing_is_left_of_a_service_that_was_killed(make_service: Make, command: list[str], tmp_path: Path) -> None:
