@@ -69,6 +69,7 @@ soak: $(VENV)/wheel ## an hour of random faults, and a verdict (MINUTES=60, SEED
 
 conformance: $(VENV)/wheel ## the black-box suite, where it stands beside the project
 	@$(BIN)/python tools/conformance.py
+	@$(BIN)/python tools/conformance.py --worker rust
 
 compat: $(VENV)/wheel ## the unit tests of dispatcherd itself, unchanged, against our package of that name
 	@$(BIN)/python tools/original_tests.py

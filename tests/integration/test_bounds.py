@@ -287,6 +287,8 @@ def test_bytes_of_queued_tasks(flooded: Callable[..., Service]) -> None:
         assert service.main()["refused"].keys() <= {"queue_bytes_full", "channel_full"}
         assert scrape(service)("dispatcher_tasks_held_bytes") <= 4 * 1024 * 1024
         service.control("cancel", {"uuid": holding})
+        # What came before there is room again would be refused, as all the rest.
+        wait_until(lambda: service.main()["held"]["tasks"] == 0, "room")
 
 
 def test_delayed_tasks(flooded: Callable[..., Service]) -> None:
