@@ -33,7 +33,7 @@ PROGRAMS = CHECKOUT / "bench" / "peers-native"
 OURS = (str(PROGRAMS / "target" / "release" / "ours"),)
 """The program made of this project's crate."""
 EMBEDDED = CHECKOUT / "target" / "release" / "examples" / "embedded_speed"
-CONCURRENCY = 20
+CONCURRENCY = int(os.environ.get("BENCH_CONCURRENCY", "20"))
 """Tasks at a time in a native worker: one process with that many, or two with half of them each."""
 BATCH = 1000
 """Tasks in one bulk call."""
