@@ -12,7 +12,8 @@ pub(super) fn scale(context: &mut Context<'_>, data: &Reply) -> Reply {
         Err(why) => return error(why),
     };
     let status = context.engine.pools().nth(usize::from(pool.0));
-    let (old_min, old_max) = status.map_or((0, 0), |status| (status.min, status.max));
+    let (name, old_min, old_max) =
+        status.map_or_else(Default::default, |status| (status.name.to_owned(), status.min, status.max));
     let (min, max) = match (limit(data, "min"), limit(data, "max")) {
         (Err(why), _) | (_, Err(why)) => return error(why),
         (Ok(None), Ok(None)) => return error("scale wants \"min\" or \"max\", or both"),
@@ -27,7 +28,6 @@ pub(super) fn scale(context: &mut Context<'_>, data: &Reply) -> Reply {
     if context.engine.is_stopping() {
         return error("the service is stopping");
     }
-    let name = context.engine.pools().nth(usize::from(pool.0)).map_or("", |status| status.name).to_owned();
     warn!(target: "dispatcher.main", pool = name, "from {old_min} to {old_max} workers: now from {new_min} to {new_max}");
     context.engine.handle(Input::Scale { pool, min, max }, context.now);
     let workers = context.engine.pool_view().workers;

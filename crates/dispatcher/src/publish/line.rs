@@ -31,7 +31,15 @@ pub(super) struct Line {
     /// The way to the task that owns the connection: publishers send, that task receives. None before the first
     /// publish. Bounded, so that whoever publishes faster than the line carries has to wait. Held for no longer than
     /// it takes to look.
-    door: Mutex<Option<mpsc::Sender<Job>>>,
+    door: Mutex<Option<Door>>,
+}
+
+/// The way in.
+#[derive(Clone)]
+struct Door {
+    jobs: mpsc::Sender<Job>,
+    /// The longest payload that the bus carries, in bytes.
+    limit: usize,
 }
 
 impl Line {
@@ -40,25 +48,26 @@ impl Line {
     }
 
     /// The way to the task that owns the connection, started if there is none.
-    fn door(&self) -> Result<mpsc::Sender<Job>, Error> {
+    fn door(&self) -> Result<Door, Error> {
         let mut door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(open) = door.as_ref().filter(|open| !open.is_closed()) {
+        if let Some(open) = door.as_ref().filter(|open| !open.jobs.is_closed()) {
             return Ok(open.clone());
         }
         let outside = "publishing needs a tokio runtime; a task that is not async has one: tokio::runtime::Handle::current().block_on(...)";
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| Kind::Config(outside.to_owned()))?;
-        let publisher = self.source.broker(&[])?.publisher();
+        let broker = self.source.broker(&[])?;
         let (sender, jobs) = mpsc::channel(WAITING);
-        runtime.spawn(carry(publisher, jobs));
-        *door = Some(sender.clone());
-        Ok(sender)
+        runtime.spawn(carry(broker.publisher(), jobs));
+        let open = Door { jobs: sender, limit: broker.max_payload() };
+        *door = Some(open.clone());
+        Ok(open)
     }
 
     async fn publish(&self, channel: String, payloads: Vec<String>) -> Result<(), Error> {
         let (done, answer) = oneshot::channel();
         let mut job = Job { channel, payloads, done };
         // A closed door gives the job back: it was not looked at.
-        while let Err(returned) = self.door()?.send(job).await {
+        while let Err(returned) = self.door()?.jobs.send(job).await {
             job = returned.0;
         }
         match answer.await {
@@ -68,7 +77,7 @@ impl Line {
     }
 
     async fn publish_all(&self, messages: Vec<Outgoing>) -> Result<(), Error> {
-        let limit = self.source.broker(&[])?.max_payload();
+        let limit = self.door()?.limit;
         for (channel, texts) in by_channel(messages) {
             let mut payloads = Vec::with_capacity(texts.len());
             for text in texts {
